@@ -1,0 +1,1 @@
+"""Decides, remembers and tells: the plan, the run, the store and the command line."""

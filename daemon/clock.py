@@ -1,0 +1,236 @@
+"""The one source of time: the machine's monotonic clock at real instruments, the bench's own time at simulated ones."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+REAL_SLICE_SECOND = 0.2
+"""The longest real time a paced bench is asked to move in one go, so that a request to stop is heard in between."""
+
+
+class Clock(Protocol):
+    """Seconds that only rise, the UTC that goes with them, and a way to wait."""
+
+    def now_second(self) -> float:
+        """The present time; its origin means nothing."""
+        ...
+
+    def utc_second(self) -> float:
+        """UTC as seconds since 1970. For stamping; nothing is decided by it."""
+        ...
+
+    async def wait_until(self, second: float) -> float:
+        """Wait for a time, for `nudge`, or for what a look at the bench would now see. Answers the time."""
+        ...
+
+    def nudge(self) -> None:
+        """Let everyone who waits look around now."""
+        ...
+
+    def join(self) -> None:
+        """From now on there is one participant more; simulated time moves only while all of them wait."""
+        ...
+
+    def leave(self) -> None:
+        """There is one participant fewer."""
+        ...
+
+    async def close(self) -> None:
+        """Give the clock up."""
+        ...
+
+
+def real_second() -> float:
+    """Real seconds that only rise, whatever clock a station runs on: for measuring our own work and real-time I/O."""
+    return time.monotonic()
+
+
+def real_utc_second() -> float:
+    """The real UTC, as seconds since 1970."""
+    return time.time()
+
+
+class MonotonicClock:
+    """The machine's clock, for real instruments."""
+
+    def __init__(self) -> None:
+        self._nudged = asyncio.Event()
+
+    def now_second(self) -> float:
+        """See `Clock`."""
+        return time.monotonic()
+
+    def utc_second(self) -> float:
+        """See `Clock`."""
+        return time.time()
+
+    async def wait_until(self, second: float) -> float:
+        """See `Clock`."""
+        try:
+            async with asyncio.timeout(max(0.0, second - time.monotonic())):
+                await self._nudged.wait()
+        except TimeoutError:
+            pass
+        self._nudged.clear()
+        return time.monotonic()
+
+    def nudge(self) -> None:
+        """See `Clock`."""
+        self._nudged.set()
+
+    def join(self) -> None:
+        """See `Clock`: real time waits for nobody."""
+
+    def leave(self) -> None:
+        """See `Clock`."""
+
+    async def close(self) -> None:
+        """See `Clock`."""
+
+
+class BenchGoneError(Exception):
+    """The bench's control port closed, or said no."""
+
+
+@dataclass
+class ControlPort:
+    """One connection to a bench's control port: one question at a time."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _asked: int = 0
+
+    @classmethod
+    async def connect(cls, address: str) -> ControlPort:
+        """Connect to `host:port`. Raises `BenchGoneError`."""
+        host, _, port = address.rpartition(":")
+        try:
+            reader, writer = await asyncio.open_connection(host, int(port))
+        except OSError as error:
+            raise BenchGoneError(f"no bench answers at {address}: {error}") from error
+        return cls(reader, writer)
+
+    async def ask(self, verb: str, **arguments: object) -> dict[str, Any]:
+        """Ask one question. Raises `BenchGoneError` when there is no answer or the answer is no."""
+        async with self._lock:
+            self._asked += 1
+            question = {"id": self._asked, "do": verb, **arguments}
+            try:
+                self.writer.write(json.dumps(question).encode() + b"\n")
+                await self.writer.drain()
+                line = await self.reader.readline()
+            except OSError as error:
+                raise BenchGoneError(f"the bench went away during {verb!r}: {error}") from error
+        if not line:
+            raise BenchGoneError(f"the bench went away during {verb!r}")
+        answer: dict[str, Any] = json.loads(line)
+        if not answer.get("ok"):
+            raise BenchGoneError(f"the bench refused {verb!r}: {answer.get('error')}")
+        return answer
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self.writer.close()
+        try:
+            await self.writer.wait_closed()
+        except OSError:
+            return
+
+
+class BenchClock:
+    """A bench's time. It stands still while anyone on this clock is at work, and moves when all of them wait.
+
+    The earliest deadline of all is what the bench is asked for. The
+    bench stops early, on a grid of `stop_every_second`, where a look at an instrument would show that it has ended.
+    """
+
+    def __init__(self, control: ControlPort, now_second: float, utc_second: float, pace: float | None) -> None:
+        self._control = control
+        self._now_second = now_second
+        self._utc_second = utc_second
+        self._pace = pace
+        self._participants = 0
+        self._waiters: list[tuple[float, asyncio.Future[None]]] = []
+        self._moving: asyncio.Task[None] | None = None
+        self.stop_every_second: float | None = 1.0
+
+    @classmethod
+    async def own(cls, control: ControlPort, *, pace: float | None, on_owner_lost: str) -> BenchClock:
+        """Become the owner of the bench's time; `pace` is simulated seconds a real second, None as fast as it goes."""
+        await control.ask("own", speed="max" if pace is None else pace, on_owner_lost=on_owner_lost)
+        hello = await control.ask("hello")
+        return cls(control, hello["now_second"], hello["utc_second"], pace)
+
+    def join(self) -> None:
+        """See `Clock`."""
+        self._participants += 1
+
+    def leave(self) -> None:
+        """See `Clock`."""
+        self._participants -= 1
+        self._move_if_all_wait()
+
+    def now_second(self) -> float:
+        """See `Clock`."""
+        return self._now_second
+
+    def utc_second(self) -> float:
+        """See `Clock`."""
+        return self._utc_second
+
+    async def wait_until(self, second: float) -> float:
+        """See `Clock`. Raises `BenchGoneError`."""
+        if second > self._now_second:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append((second, waiter))
+            self._move_if_all_wait()
+            await waiter
+        return self._now_second
+
+    def nudge(self) -> None:
+        """See `Clock`."""
+        self._wake(up_to_second=float("inf"))
+
+    async def close(self) -> None:
+        """See `Clock`; the bench's time has no owner then, and the bench goes on as it was told to."""
+        if self._moving is not None:
+            self._moving.cancel()
+            await asyncio.gather(self._moving, return_exceptions=True)
+        await self._control.close()
+
+    def _move_if_all_wait(self) -> None:
+        all_wait = bool(self._waiters) and len(self._waiters) >= self._participants
+        if all_wait and (self._moving is None or self._moving.done()):
+            self._moving = asyncio.create_task(self._move())
+
+    async def _move(self) -> None:
+        try:
+            while self._waiters and len(self._waiters) >= self._participants:
+                await self._advance(min(second for second, _ in self._waiters))
+        except BenchGoneError as error:
+            waiters, self._waiters = self._waiters, []
+            for _, waiter in waiters:
+                if not waiter.done():
+                    waiter.set_exception(error)
+
+    async def _advance(self, deadline_second: float) -> None:
+        to_second = deadline_second
+        if self._pace is not None:
+            to_second = min(to_second, self._now_second + REAL_SLICE_SECOND * self._pace)
+        answer = await self._control.ask("advance", to_second=to_second, stop_every_second=self.stop_every_second)
+        self._now_second = answer["now_second"]
+        self._utc_second = answer["utc_second"]
+        stopped_early = answer["stopped_by"] is not None
+        self._wake(up_to_second=float("inf") if stopped_early else self._now_second)
+
+    def _wake(self, up_to_second: float) -> None:
+        due = [entry for entry in self._waiters if entry[0] <= up_to_second]
+        self._waiters = [entry for entry in self._waiters if entry[0] > up_to_second]
+        for _, waiter in due:
+            if not waiter.done():
+                waiter.set_result(None)

@@ -1,0 +1,275 @@
+"""What to do next: the run as a pure state machine. No loop, no clock, no socket, no file."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import assert_never
+
+import msgspec
+
+from daemon.events import (
+    BlockStored,
+    BlockSummary,
+    CompactSegment,
+    Effect,
+    Event,
+    ForgetSegment,
+    InstrumentFailed,
+    MadeSafe,
+    MakeSafe,
+    Row,
+    RunStarted,
+    SegmentEnded,
+    SegmentRecord,
+    SegmentStarted,
+    StartSegment,
+    StopRequested,
+)
+from daemon.interlocks import carry, tripped
+from daemon.plan import CurrentStep, LoopStep, Plan, RestStep
+
+ENGINE_VERSION = 1
+TIME_TOLERANCE_SECOND = 0.05
+"""How much earlier than asked an instrument's own timer may end a step and the step still count as ended by time."""
+
+
+class Phase(StrEnum):
+    """What the run is doing."""
+
+    NEW = "new"
+    STARTING = "starting"
+    MEASURING = "measuring"
+    STOPPING = "stopping"
+    """The cell is being, or has been, brought to open circuit; rows may still wait in the instrument."""
+    FINISHED = "finished"
+
+
+class Outcome(StrEnum):
+    """How a run ended. There is no default: a run without an outcome has not ended."""
+
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    TRIPPED = "tripped"
+    HELD = "held"
+    FAILED = "failed"
+
+
+class SegmentFold(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of the present segment from its rows so far."""
+
+    rows: int = 0
+    first: Row | None = None
+    last: Row | None = None
+    last_reading: Row | None = None
+    charge_ampere_hour: float = 0.0
+    energy_watt_hour: float = 0.0
+    carried_rows: dict[str, int] = {}
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole state of a run: with the plan in it, enough to go on after a crash.
+
+    `position` is the step now (from 0), `passes` the completed passes of each loop by its position, `segment` the
+    number of the present segment (from 1; 0 before the first), `segment_ended` says that its record is written, `rows`
+    counts the cell rows stored so far.
+    """
+
+    plan: Plan
+    phase: Phase = Phase.NEW
+    position: int = 0
+    passes: dict[int, int] = {}
+    segment: int = 0
+    segment_started_second: float | None = None
+    segment_ended: bool = False
+    rows: int = 0
+    fold: SegmentFold = SegmentFold()
+    outcome: Outcome | None = None
+    reason: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def step(self) -> CurrentStep | RestStep:
+        """The step being executed."""
+        step = self.plan.steps[self.position]
+        if isinstance(step, LoopStep):
+            raise TypeError(f"step {step.step_id} is a loop: it is passed, not executed")
+        return step
+
+
+encode_run = msgspec.json.Encoder().encode
+decode_run = msgspec.json.Decoder(Run).decode
+
+
+def advance(run: Run, event: Event, now_second: float) -> tuple[Run, tuple[Effect, ...]]:  # noqa: ARG001
+    """The run after an event, and what must then be done. Pure; `now_second` is the run time of the event."""
+    match event:
+        case RunStarted():
+            return _enter(run, 0, ())
+        case SegmentStarted():
+            return _segment_started(run, event)
+        case BlockStored():
+            return _block_stored(run, event)
+        case SegmentEnded():
+            return _segment_ended(run, event)
+        case StopRequested():
+            return _stop(run, Outcome.STOPPED, f"stopped by {event.by}")
+        case InstrumentFailed():
+            return _stop(run, Outcome.FAILED, event.text)
+        case MadeSafe():
+            return _made_safe(run, event)
+        case _:
+            assert_never(event)
+
+
+def end_of_segment(run: Run, *, power_was_cycled: bool) -> SegmentRecord:
+    """The record of the present segment, once its instrument is idle and all its rows are in `run`."""
+    step, fold = run.step, run.fold
+    ended_by = _what_ended(run, power_was_cycled=power_was_cycled)
+    limit = step.until_voltage_volt if isinstance(step, CurrentStep) else None
+    overshoot = None
+    if ended_by == "voltage" and limit is not None and fold.last is not None and fold.last.voltage_volt is not None:
+        overshoot = abs(fold.last.voltage_volt - limit)
+    started = run.segment_started_second or 0.0
+    return SegmentRecord(
+        segment=run.segment,
+        step_id=step.step_id,
+        step_type=str(step.__struct_config__.tag),
+        block=step.block,
+        half=step.half if isinstance(step, CurrentStep) else None,
+        rate_C=step.rate_C if isinstance(step, CurrentStep) else None,
+        ended_by=ended_by,
+        abnormal=not _as_written(step, ended_by),
+        start_run_time_second=started,
+        end_run_time_second=started + (fold.last.elapsed_second if fold.last else 0.0),
+        rows=fold.rows,
+        charge_ampere_hour=fold.charge_ampere_hour,
+        energy_watt_hour=fold.energy_watt_hour,
+        first_voltage_volt=fold.first.voltage_volt if fold.first else None,
+        last_voltage_volt=fold.last.voltage_volt if fold.last else None,
+        overshoot_volt=overshoot,
+    )
+
+
+def _enter(run: Run, position: int, effects: tuple[Effect, ...]) -> tuple[Run, tuple[Effect, ...]]:
+    """Walk from `position` over loops to the next step that is executed, or to the end of the plan."""
+    passes = dict(run.passes)
+    steps = run.plan.steps
+    while position < len(steps):
+        step = steps[position]
+        if not isinstance(step, LoopStep):
+            segment = run.segment + 1
+            entered = msgspec.structs.replace(
+                run,
+                phase=Phase.STARTING,
+                position=position,
+                passes=passes,
+                segment=segment,
+                segment_started_second=None,
+                segment_ended=False,
+                fold=SegmentFold(),
+            )
+            return entered, (StartSegment(segment=segment, position=position), *effects)
+        done = passes.get(position, 0) + 1
+        if done < step.passes:
+            passes[position] = done
+            position = step.first
+        else:
+            passes.pop(position, None)
+            position += 1
+    return _stop(msgspec.structs.replace(run, passes=passes), Outcome.COMPLETED, "all steps done", effects)
+
+
+def _segment_started(run: Run, event: SegmentStarted) -> tuple[Run, tuple[Effect, ...]]:
+    phase = Phase.STOPPING if run.phase == Phase.STOPPING else Phase.MEASURING
+    started = msgspec.structs.replace(run, phase=phase, segment_started_second=event.started_second)
+    effects = (ForgetSegment(segment=event.segment - 1),) if event.segment > 1 else ()
+    return started, effects
+
+
+def _block_stored(run: Run, event: BlockStored) -> tuple[Run, tuple[Effect, ...]]:
+    summary = event.summary
+    run = msgspec.structs.replace(run, rows=summary.last_seq, fold=_folded(run.fold, summary))
+    warnings, gravest = list(run.warnings), None
+    for interlock, breach in tripped(run.plan.interlocks, summary.breaches):
+        text = f"{interlock.name}: {interlock.quantity} {breach.worst_value:.6g}"
+        if interlock.action == "warn":
+            warnings += [text] if text not in warnings else []
+        elif gravest is None:
+            gravest = (Outcome.TRIPPED if interlock.action == "trip" else Outcome.HELD, text)
+    run = msgspec.structs.replace(run, warnings=tuple(warnings))
+    return (run, ()) if gravest is None else _stop(run, *gravest)
+
+
+def _folded(fold: SegmentFold, summary: BlockSummary) -> SegmentFold:
+    return SegmentFold(
+        rows=fold.rows + summary.last_seq - summary.first_seq + 1,
+        first=fold.first or summary.first,
+        last=summary.last,
+        last_reading=summary.last_reading,
+        charge_ampere_hour=fold.charge_ampere_hour + summary.charge_in_ampere_hour - summary.charge_out_ampere_hour,
+        energy_watt_hour=fold.energy_watt_hour + summary.energy_in_watt_hour - summary.energy_out_watt_hour,
+        carried_rows=carry(summary.breaches),
+    )
+
+
+def _segment_ended(run: Run, event: SegmentEnded) -> tuple[Run, tuple[Effect, ...]]:
+    compact = (CompactSegment(segment=event.record.segment),)
+    run = msgspec.structs.replace(run, segment_ended=True)
+    if run.phase == Phase.STOPPING:
+        return run, compact
+    if event.record.abnormal:
+        why = f"{event.record.step_id} ended by {event.record.ended_by}, not as written"
+        return _stop(run, Outcome.HELD, why, compact)
+    return _enter(run, run.position + 1, compact)
+
+
+def _stop(run: Run, outcome: Outcome, reason: str, effects: tuple[Effect, ...] = ()) -> tuple[Run, tuple[Effect, ...]]:
+    """Bring the cell to open circuit and end; the first reason to stop is the one that is kept."""
+    if run.phase in (Phase.STOPPING, Phase.FINISHED):
+        return run, effects
+    stopping = msgspec.structs.replace(run, phase=Phase.STOPPING, outcome=outcome, reason=reason)
+    return stopping, (MakeSafe(why=reason), *effects)
+
+
+def _made_safe(run: Run, event: MadeSafe) -> tuple[Run, tuple[Effect, ...]]:
+    if event.verified:
+        return msgspec.structs.replace(run, phase=Phase.FINISHED), ()
+    reason = f"{run.reason}; NOT verified safe: {event.text}"
+    return msgspec.structs.replace(run, phase=Phase.FINISHED, outcome=Outcome.FAILED, reason=reason), ()
+
+
+def _what_ended(run: Run, *, power_was_cycled: bool) -> str:
+    if power_was_cycled:
+        return "power_lost"
+    if run.phase == Phase.STOPPING:
+        return "stopped" if run.outcome == Outcome.STOPPED else "interlock"
+    step, last = run.step, run.fold.last
+    if last is None:
+        return "unknown"
+    elapsed_second = last.elapsed_second + TIME_TOLERANCE_SECOND
+    voltage = last.voltage_volt
+    if voltage is not None and isinstance(step, CurrentStep) and _reached(step, voltage):
+        return "voltage"
+    if step.until_time_second is not None and elapsed_second >= step.until_time_second:
+        return "time"
+    if voltage is None or not step.lower_guard_volt <= voltage <= step.upper_guard_volt:
+        return "guard_voltage"
+    if isinstance(step, CurrentStep) and elapsed_second >= step.guard_time_second:
+        return "guard_time"
+    return "unknown"
+
+
+def _reached(step: CurrentStep, voltage_volt: float) -> bool:
+    if step.until_voltage_volt is None:
+        return False
+    if step.half == "charge":
+        return voltage_volt >= step.until_voltage_volt
+    return voltage_volt <= step.until_voltage_volt
+
+
+def _as_written(step: CurrentStep | RestStep, ended_by: str) -> bool:
+    if isinstance(step, RestStep):
+        return ended_by == "time"
+    if step.until_voltage_volt is None:
+        return ended_by == "time"
+    return ended_by == "voltage"

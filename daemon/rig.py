@@ -1,0 +1,52 @@
+"""The instruments that act on one cell at a time, and the way a plan's steps become programs for them."""
+
+from dataclasses import dataclass
+
+from daemon.plan import CurrentStep, RestStep
+from drivers.roles import Identity, Potentiostat, SegmentProgram
+
+REST_RANGE_AMPERE = 1e-6
+"""The range on which 0 A is sourced to measure the open-circuit voltage, as the maker's own script does."""
+
+
+@dataclass
+class Rig:
+    """One cell's instruments by role, and who answered when they were connected."""
+
+    name: str
+    potentiostat: Potentiostat
+    identities: dict[str, Identity]
+
+
+def segment_token(run_id: str, segment: int) -> str:
+    """The name of a segment's buffer in the instrument: the same for the same run and segment, always.
+
+    The last six characters of a run's id are random; they and the segment's number tell one run's rows from another's.
+    """
+    return f"p{run_id[-6:]}_{segment:06d}"
+
+
+def program_for(step: CurrentStep | RestStep) -> SegmentProgram:
+    """What a potentiostat must run for a step."""
+    if isinstance(step, RestStep):
+        return SegmentProgram(
+            current_ampere=0.0,
+            current_range_ampere=REST_RANGE_AMPERE,
+            until_voltage_volt=None,
+            lower_guard_volt=step.lower_guard_volt,
+            upper_guard_volt=step.upper_guard_volt,
+            duration_second=step.until_time_second,
+            sampling_second=step.sampling_second,
+            cutoff_second=step.cutoff_second,
+        )
+    times = [second for second in (step.until_time_second, step.guard_time_second) if second is not None]
+    return SegmentProgram(
+        current_ampere=step.current_ampere,
+        current_range_ampere=step.current_range_ampere,
+        until_voltage_volt=step.until_voltage_volt,
+        lower_guard_volt=step.lower_guard_volt,
+        upper_guard_volt=step.upper_guard_volt,
+        duration_second=min(times),
+        sampling_second=step.sampling_second,
+        cutoff_second=step.cutoff_second,
+    )

@@ -1,0 +1,293 @@
+"""Carries a run out: waits, looks, drains, stores, lets the engine decide, acts. The shell around `daemon.engine`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar, assert_never
+
+from daemon.clock import BenchGoneError, Clock
+from daemon.engine import Phase, Run, advance, encode_run, end_of_segment
+from daemon.events import (
+    BlockStored,
+    BlockSummary,
+    CompactSegment,
+    Effect,
+    Event,
+    ForgetSegment,
+    InstrumentFailed,
+    MadeSafe,
+    MakeSafe,
+    Row,
+    RunStarted,
+    SegmentEnded,
+    SegmentRecord,
+    SegmentStarted,
+    StartSegment,
+    StopRequested,
+    encode_event,
+    kind_of,
+)
+from daemon.plan import CELL_STREAM
+from daemon.rig import Rig, program_for, segment_token
+from daemon.store.blocks import Block
+from daemon.store.run_file import JournalEntry, RunFile
+from daemon.summary import summarise
+from drivers.errors import BadReplyError, DriverError, LinkLostError, NoReplyError
+from drivers.roles import ReadingBlock, SegmentLook, SegmentState
+
+ROWS_PER_BLOCK = 1000
+RECONNECT_AFTER_SECOND = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+"""Waits between tries to reach an instrument again; after the last the run is ended as failed."""
+
+log = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a run shows of itself after each event: run time, where it is, its last row, what just ended."""
+
+    run_time_second: float
+    run: Run
+    last: Row | None
+    ended: SegmentRecord | None
+
+
+class Runner:
+    """One run on one rig, from its first event to its last."""
+
+    def __init__(
+        self,
+        run: Run,
+        rig: Rig,
+        clock: Clock,
+        run_file: RunFile,
+        *,
+        run_id: str,
+        supervise_every_second: float,
+        tell: Callable[[Progress], None],
+    ) -> None:
+        self.run = run
+        self._rig = rig
+        self._clock = clock
+        self._file = run_file
+        self._run_id = run_id
+        self._every_second = supervise_every_second
+        self._tell = tell
+        self._zero_second = clock.now_second()
+        self._asked_to_stop: str | None = None
+        self._store_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+
+    @property
+    def run_time_second(self) -> float:
+        """Seconds since the run began."""
+        return self._clock.now_second() - self._zero_second
+
+    def request_stop(self, by: str) -> None:
+        """End the run soon: the cell goes to open circuit first. Asking twice changes nothing."""
+        self._asked_to_stop = self._asked_to_stop or by
+        self._clock.nudge()
+
+    async def run_to_end(self) -> Run:
+        """Carry the run out. Whatever is raised here, the cell was brought to open circuit first.
+
+        Raises:
+            StoreError: the run's file refused; rows not stored are still in the instrument.
+            BenchGoneError: the simulated laboratory went away.
+        """
+        self._clock.join()
+        try:
+            await self._submit(RunStarted())
+            while self.run.phase is not Phase.FINISHED:
+                await self._wait()
+                await self._supervise()
+        except BaseException:
+            await self._make_safe("the runner failed")
+            raise
+        finally:
+            self._clock.leave()
+            self._store_thread.shutdown()
+        return self.run
+
+    async def _wait(self) -> None:
+        if self._asked_to_stop is None:
+            beats = math.floor(self.run_time_second / self._every_second + 1e-9) + 1
+            await self._clock.wait_until(self._zero_second + beats * self._every_second)
+
+    async def _supervise(self) -> None:
+        if self._asked_to_stop is not None:
+            await self._submit(StopRequested(by=self._asked_to_stop))
+            return
+        try:
+            look = await self._reach(lambda: self._rig.potentiostat.look(self._token))
+            await self._take_in(look)
+        except DriverError as error:
+            await self._submit(InstrumentFailed(role="potentiostat", error=type(error).__name__, text=str(error)))
+
+    async def _take_in(self, look: SegmentLook) -> None:
+        """Store what a look showed to be there, and end the segment when the instrument has."""
+        await self._drain(look.row_count)
+        if look.state is SegmentState.RUNNING or self.run.phase is not Phase.MEASURING:
+            return
+        if look.output_on:
+            text = f"{self._rig.potentiostat.name}: the segment has ended and the output is still on"
+            await self._submit(InstrumentFailed(role="potentiostat", error="output_on", text=text))
+            return
+        await self._end_segment(look)
+
+    async def _end_segment(self, look: SegmentLook) -> None:
+        power_was_cycled = look.power_was_cycled or look.state is SegmentState.ABSENT
+        await self._submit(SegmentEnded(record=end_of_segment(self.run, power_was_cycled=power_was_cycled)))
+
+    async def _drain(self, row_count: int) -> None:
+        potentiostat, segment = self._rig.potentiostat, self.run.segment
+        while self.run.segment == segment and self.run.fold.rows < row_count:
+            first = self.run.fold.rows + 1
+            last = min(row_count, first + ROWS_PER_BLOCK - 1)
+            await self._store_rows(await self._reach(partial(potentiostat.read_rows, self._token, first, last)))
+
+    async def _store_rows(self, rows: ReadingBlock) -> None:
+        fold = self.run.fold
+        summary = summarise(
+            rows,
+            self.run.rows + 1,
+            before=fold.last_reading,
+            charge_before_ampere_hour=fold.charge_ampere_hour,
+            table=self.run.plan.interlocks,
+            carried_rows=fold.carried_rows,
+        )
+        await self._submit(BlockStored(segment=self.run.segment, summary=summary), self._block(rows, summary))
+
+    def _block(self, rows: ReadingBlock, summary: BlockSummary) -> Block:
+        return Block(
+            stream=CELL_STREAM,
+            segment=self.run.segment,
+            first_seq=summary.first_seq,
+            origin_run_time_second=self.run.segment_started_second or 0.0,
+            columns={
+                "elapsed_second": rows.elapsed_second,
+                "voltage_volt": rows.voltage_volt,
+                "current_ampere": rows.current_ampere,
+                "source_status": rows.source_status,
+                "reading_status": rows.reading_status,
+            },
+        )
+
+    async def _submit(self, event: Event, *blocks: Block) -> None:
+        """Let the engine decide, make the event durable, then act; making safe comes before even that."""
+        at_second = self.run_time_second
+        run, effects = advance(self.run, event, at_second)
+        safe = [await self._make_safe(effect.why) for effect in effects if isinstance(effect, MakeSafe)]
+        await self._commit(run, event, at_second, blocks)
+        self.run = run
+        self._show(event)
+        for effect in effects:
+            await self._carry_out(effect)
+        for made_safe in safe:
+            await self._finish(made_safe)
+
+    async def _commit(self, run: Run, event: Event, at_second: float, blocks: tuple[Block, ...]) -> None:
+        entry = JournalEntry(
+            run_time_second=at_second,
+            utc_second=self._clock.utc_second(),
+            kind=kind_of(event),
+            body=encode_event(event),
+        )
+        snapshot = encode_run(run)
+        await self._in_store_thread(lambda: self._file.commit([entry], blocks, snapshot))
+
+    async def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case StartSegment():
+                await self._start_segment(effect)
+            case ForgetSegment():
+                token = segment_token(self._run_id, effect.segment)
+                await self._reach(lambda: self._rig.potentiostat.forget_segment(token))
+            case CompactSegment():
+                await self._in_store_thread(lambda: self._file.compact_segment(CELL_STREAM, effect.segment))
+            case MakeSafe():
+                return
+            case _:
+                assert_never(effect)
+
+    async def _start_segment(self, effect: StartSegment) -> None:
+        potentiostat = self._rig.potentiostat
+        program = program_for(self.run.step)
+        intended_second = self._clock.now_second()
+        token = segment_token(self._run_id, effect.segment)
+        try:
+            started_second = await self._reach(lambda: potentiostat.start_segment(token, program))
+        except DriverError as error:
+            await self._submit(InstrumentFailed(role="potentiostat", error=type(error).__name__, text=str(error)))
+            return
+        if math.isnan(started_second):
+            started_second = intended_second
+        run_time_second = started_second - self._zero_second
+        await self._submit(SegmentStarted(segment=effect.segment, started_second=run_time_second))
+
+    async def _make_safe(self, why: str) -> MadeSafe:
+        """Bring the cell to open circuit. Never raises: what went wrong is in the answer, and is shown and kept."""
+        log.info("to open circuit: %s", why)
+        try:
+            await self._reach(self._rig.potentiostat.make_safe)
+        except (DriverError, BenchGoneError) as error:
+            log.error("the cell may still be driven: %s", error)
+            return MadeSafe(verified=False, text=str(error))
+        return MadeSafe(verified=True, text=why)
+
+    async def _finish(self, made_safe: MadeSafe) -> None:
+        """Store the rows that were still in the instrument, close the segment, end the run."""
+        try:
+            if self.run.segment_started_second is not None and not self.run.segment_ended:
+                await self._close_segment()
+        except DriverError as error:
+            log.error("rows of the last segment may still be in the instrument: %s", error)
+        await self._submit(made_safe)
+
+    async def _close_segment(self) -> None:
+        look = await self._reach(lambda: self._rig.potentiostat.look(self._token))
+        await self._drain(look.row_count)
+        if look.state is not SegmentState.RUNNING:
+            await self._end_segment(look)
+
+    async def _reach(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Ask an instrument; when the way to it fails, reconnect and ask again, with growing waits between.
+
+        Only for questions that may be repeated. Raises the last `DriverError` when the waits are used up.
+        """
+        waits_second = iter(RECONNECT_AFTER_SECOND)
+        while True:
+            try:
+                return await ask()
+            except (LinkLostError, NoReplyError, BadReplyError) as error:
+                log.warning("%s; reconnecting", error)
+                await self._reconnect(waits_second, error)
+
+    async def _reconnect(self, waits_second: Iterator[float], cause: DriverError) -> None:
+        for wait_second in waits_second:
+            await self._clock.wait_until(self._clock.now_second() + wait_second)
+            try:
+                await self._rig.potentiostat.connect()
+            except (LinkLostError, NoReplyError, BadReplyError) as error:
+                log.warning("%s; trying again", error)
+                cause = error
+            else:
+                return
+        raise cause
+
+    def _show(self, event: Event) -> None:
+        ended = event.record if isinstance(event, SegmentEnded) else None
+        self._tell(Progress(run_time_second=self.run_time_second, run=self.run, last=self.run.fold.last, ended=ended))
+
+    async def _in_store_thread(self, work: Callable[[], object]) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._store_thread, work)
+
+    @property
+    def _token(self) -> str:
+        return segment_token(self._run_id, self.run.segment)

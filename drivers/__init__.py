@@ -1,0 +1,1 @@
+"""How each instrument is spoken to: roles, errors, transports, one file a model. Knows no runs and no protocols."""

@@ -1,0 +1,166 @@
+"""A stretch of a cell's life in which nothing is changed and slow parameters stand still: closed forms in time."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulators.cell_parameters import COULOMB_PER_MAH, CellParameters
+from simulators.cell_potential import potential_of
+from simulators.cell_state import (
+    CellState,
+    Drive,
+    charge_transfer_volt,
+    displacement_micrometre,
+    exchange_factor,
+    slow_of,
+)
+from simulators.device import SECOND_NS, Forecast
+
+Floats = NDArray[np.float64]
+
+LONGEST_SECOND = 600.0
+LARGEST_STEP_KELVIN = 0.02
+LARGEST_FORMATION_FALL = 0.05
+_SHORTEST_SECOND = 1e-3
+
+_EIGENVALUES = (4.493409457909064, 7.725251836937707, 10.904121659428899)
+"""First roots of tan l = l, the diffusion modes of a sphere."""
+_REST_GAIN = 1 / 10 - sum(root**-2 for root in _EIGENVALUES)
+_REST_MOMENT = 1 / 350 - sum(root**-4 for root in _EIGENVALUES)
+_SPHERE_RATES = (*(root**2 for root in _EIGENVALUES), _REST_GAIN / _REST_MOMENT)
+"""Rate of each mode times the diffusion time; the last mode stands for all that follow."""
+_SPHERE_GAINS = (2 / 3, 2 / 3, 2 / 3, 2 / 3 * _REST_GAIN**2 / _REST_MOMENT)
+_MODES = len(_SPHERE_RATES) + 1
+
+
+class Segment:
+    """A cell from a state on, under one drive, until its slow parameters must be taken anew at `end_ns`."""
+
+    def __init__(self, parameters: CellParameters, state: CellState, drive: Drive) -> None:
+        self.state = state
+        self.drive = drive
+        self.slow = slow = slow_of(parameters, state)
+        self._parameters = parameters
+        self._potential = potential_of(parameters)
+        current_ampere = drive.current_ampere
+        lost_fraction = slow.formation_fraction + parameters.lasting_loss_fraction if current_ampere > 0 else 0.0
+        self._lost_ampere = current_ampere * lost_fraction
+        self._lithium_per_second = -(current_ampere - self._lost_ampere) / slow.capacity_coulomb
+        self.ohmic_ohm = slow.ohmic_ohm + parameters.contact_ohm
+        self._set_modes()
+        self._set_charge_transfer()
+        self._set_heat()
+        self._set_jig()
+        self.end_ns = state.time_ns + self._length_ns()
+        self._successor: Segment | None = None
+        self._minus_rates: Floats | None = None
+
+    def _set_modes(self) -> None:
+        slow = self.slow
+        self._mode_rates = (*(rate / slow.diffusion_second for rate in _SPHERE_RATES), 1 / slow.slow_second)
+        gains = (*_SPHERE_GAINS, self._parameters.slow_weight)
+        self._mode_ends = tuple(
+            gain / rate * self._lithium_per_second for gain, rate in zip(gains, self._mode_rates, strict=True)
+        )
+        self._mode_rests = tuple(
+            lag - end for lag, end in zip(self.state.lag_lithium, self._mode_ends, strict=True)
+        )
+
+    def _set_charge_transfer(self) -> None:
+        surface_lithium = self.state.surface_lithium
+        steady_volt = charge_transfer_volt(self.slow, self.drive.current_ampere, surface_lithium)
+        self._transfer_rest_volt = self.state.charge_transfer_volt - steady_volt
+        resistance_ohm = self.slow.charge_transfer_ohm / exchange_factor(surface_lithium)
+        self._transfer_per_second = 1 / (resistance_ohm * self._parameters.double_layer_farad)
+
+    def _set_heat(self) -> None:
+        resistance_ohm = self.ohmic_ohm + self.slow.charge_transfer_ohm
+        heat_watt = self.drive.current_ampere**2 * resistance_ohm
+        self._end_celsius = self.drive.chamber_celsius + self._parameters.thermal_kelvin_per_watt * heat_watt
+        self._rest_kelvin = self.state.celsius - self._end_celsius
+
+    def _set_jig(self) -> None:
+        """The stack's displacement as a cubic in time, and the viscous answer to it."""
+        parameters, state = self._parameters, self.state
+        closed = 1.0 if self.drive.clamping.newton_metre > 0 else 0.0
+        self._stiffness_megapascal = parameters.jig_stiffness_megapascal * closed
+        self._thermal_megapascal = parameters.thermal_megapascal_per_kelvin * closed
+        self._anode_ampere = (
+            self.drive.current_ampere - (1 - parameters.parasitic_volume_fraction) * self._lost_ampere
+        )
+        u, y = self._lithium_per_second, 1 - state.lithium
+        cathode = parameters.cathode_micrometre
+        linear = parameters.anode_micrometre_per_coulomb * self._anode_ampere + 3 * cathode * y * y * u
+        self._swelling = (displacement_micrometre(parameters, state), linear, -3 * cathode * y * u * u, cathode * u**3)
+        tau, gain = parameters.viscous_second, self._stiffness_megapascal * parameters.viscous_fraction
+        second = tau * gain * 3 * self._swelling[3]
+        first = tau * (gain * 2 * self._swelling[2] - 2 * second)
+        zeroth = tau * (gain * linear - first)
+        self._viscous = (zeroth, first, second)
+
+    def _length_ns(self) -> int:
+        length_second = LONGEST_SECOND
+        if abs(self._rest_kelvin) > LARGEST_STEP_KELVIN:
+            warming = -math.log1p(-LARGEST_STEP_KELVIN / abs(self._rest_kelvin))
+            length_second = min(length_second, warming * self._parameters.thermal_second)
+        if self.drive.current_ampere > 0:
+            parameters = self._parameters
+            span_coulomb = parameters.formation_span_mah_per_gram * parameters.active_mass_gram * COULOMB_PER_MAH
+            formation_second = -math.log1p(-LARGEST_FORMATION_FALL) * span_coulomb / self._lost_ampere
+            length_second = min(length_second, formation_second)
+        return int(max(length_second, _SHORTEST_SECOND) * SECOND_NS)
+
+    @property
+    def successor(self) -> "Segment":
+        """The same cell under the same drive from `end_ns` on."""
+        if self._successor is None:
+            self._successor = Segment(self._parameters, self.state_at(self.end_ns), self.drive)
+        return self._successor
+
+    def state_at(self, time_ns: int) -> CellState:
+        """The cell at a time from the start of the segment to its end."""
+        state = self.state
+        if time_ns == state.time_ns:
+            return state
+        second = (time_ns - state.time_ns) / SECOND_NS
+        moved = state._replace(
+            time_ns=time_ns,
+            lithium=state.lithium + self._lithium_per_second * second,
+            lag_lithium=self._lags_after(second),
+            celsius=self._end_celsius
+            + self._rest_kelvin * math.exp(-second / self._parameters.thermal_second),
+            full_cycles=state.full_cycles + self._full_cycles_per_second * second,
+            parasitic_coulomb=state.parasitic_coulomb + self._lost_ampere * second,
+            anode_coulomb=state.anode_coulomb + self._anode_ampere * second,
+            viscous_megapascal=self._viscous_after(second),
+        )
+        steady_volt = charge_transfer_volt(self.slow, self.drive.current_ampere, moved.surface_lithium)
+        rest_volt = self._transfer_rest_volt * math.exp(-second * self._transfer_per_second)
+        return moved._replace(charge_transfer_volt=steady_volt + rest_volt)
+
+    @property
+    def _full_cycles_per_second(self) -> float:
+        return abs(self.drive.current_ampere) / self._parameters.full_cycle_coulomb * self.slow.ageing_speed
+
+    def _lags_after(self, second: float) -> tuple[float, float, float, float, float]:
+        first, second_mode, third, rest, slow = (
+            end + part * math.exp(-rate * second)
+            for end, part, rate in zip(self._mode_ends, self._mode_rests, self._mode_rates, strict=True)
+        )
+        return first, second_mode, third, rest, slow
+
+    def _viscous_after(self, second: float) -> float:
+        zeroth, first, square = self._viscous
+        fading = math.exp(-second / self._parameters.viscous_second)
+        steady = zeroth + second * (first + second * square)
+        return steady + (self.state.viscous_megapascal - zeroth) * fading
+
+    def still_volt(self, time_ns: int) -> float:
+        """The terminals' voltage at a time if no current flowed and charge transfer had come to rest."""
+        surface_lithium = self.state_at(time_ns).surface_lithium
+        warmth_volt = self._parameters.entropy_volt_per_kelvin * (self.state.celsius - 25)
+        assembly_volt = self._parameters.assembly_volt * math.exp(
+            -time_ns / SECOND_NS / self._parameters.assembly_decay_second
+        )
+        return self._potential.at(surface_lithium) + warmth_volt + assembly_volt
