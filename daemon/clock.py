@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 REAL_SLICE_SECOND = 0.2
 """The longest real time a paced bench is asked to move in one go, so that a request to stop is heard in between."""
+LONGEST_ANSWER_BYTES = 2**24
+"""An answer to `advance` holds a mark for every frame that was streamed in it."""
 
 
 class Clock(Protocol):
@@ -110,7 +112,7 @@ class ControlPort:
         """Connect to `host:port`. Raises `BenchGoneError`."""
         host, _, port = address.rpartition(":")
         try:
-            reader, writer = await asyncio.open_connection(host, int(port))
+            reader, writer = await asyncio.open_connection(host, int(port), limit=LONGEST_ANSWER_BYTES)
         except OSError as error:
             raise BenchGoneError(f"no bench answers at {address}: {error}") from error
         return cls(reader, writer)
@@ -123,15 +125,21 @@ class ControlPort:
             try:
                 self.writer.write(json.dumps(question).encode() + b"\n")
                 await self.writer.drain()
-                line = await self.reader.readline()
-            except OSError as error:
+                answer = await self._answer_to(self._asked)
+            except (OSError, EOFError) as error:
                 raise BenchGoneError(f"the bench went away during {verb!r}: {error}") from error
-        if not line:
-            raise BenchGoneError(f"the bench went away during {verb!r}")
-        answer: dict[str, Any] = json.loads(line)
+            except (ValueError, asyncio.LimitOverrunError) as error:
+                raise BenchGoneError(f"the bench answered {verb!r} with what is no answer: {error}") from error
         if not answer.get("ok"):
             raise BenchGoneError(f"the bench refused {verb!r}: {answer.get('error')}")
         return answer
+
+    async def _answer_to(self, asked: int) -> dict[str, Any]:
+        """The answer with this number; those before it belong to questions whose asker was cancelled."""
+        while True:
+            answer: dict[str, Any] = json.loads(await self.reader.readuntil())
+            if answer.get("id") == asked:
+                return answer
 
     async def close(self) -> None:
         """Close the connection."""
@@ -189,7 +197,10 @@ class BenchClock:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters.append((second, waiter))
             self._move_if_all_wait()
-            await waiter
+            try:
+                await waiter
+            finally:
+                self._waiters = [entry for entry in self._waiters if entry[1] is not waiter]
         return self._now_second
 
     def nudge(self) -> None:
@@ -225,8 +236,9 @@ class BenchClock:
         answer = await self._control.ask("advance", to_second=to_second, stop_every_second=self.stop_every_second)
         self._now_second = answer["now_second"]
         self._utc_second = answer["utc_second"]
-        stopped_early = answer["stopped_by"] is not None
-        self._wake(up_to_second=float("inf") if stopped_early else self._now_second)
+        # The bench counts whole nanoseconds: reached, its time may be a hair below what was asked for.
+        reached_second = max(self._now_second, to_second)
+        self._wake(up_to_second=reached_second if answer["stopped_by"] is None else float("inf"))
 
     def _wake(self, up_to_second: float) -> None:
         due = [entry for entry in self._waiters if entry[0] <= up_to_second]

@@ -27,6 +27,7 @@ from daemon.events import (
 )
 from daemon.interlocks import carry, tripped
 from daemon.plan import CurrentStep, LoopStep, Plan, RestStep
+from daemon.walk import next_step
 
 ENGINE_VERSION = 1
 TIME_TOLERANCE_SECOND = 0.05
@@ -151,32 +152,22 @@ def end_of_segment(run: Run, *, power_was_cycled: bool) -> SegmentRecord:
 
 
 def _enter(run: Run, position: int, effects: tuple[Effect, ...]) -> tuple[Run, tuple[Effect, ...]]:
-    """Walk from `position` over loops to the next step that is executed, or to the end of the plan."""
-    passes = dict(run.passes)
-    steps = run.plan.steps
-    while position < len(steps):
-        step = steps[position]
-        if not isinstance(step, LoopStep):
-            segment = run.segment + 1
-            entered = msgspec.structs.replace(
-                run,
-                phase=Phase.STARTING,
-                position=position,
-                passes=passes,
-                segment=segment,
-                segment_started_second=None,
-                segment_ended=False,
-                fold=SegmentFold(),
-            )
-            return entered, (StartSegment(segment=segment, position=position), *effects)
-        done = passes.get(position, 0) + 1
-        if done < step.passes:
-            passes[position] = done
-            position = step.first
-        else:
-            passes.pop(position, None)
-            position += 1
-    return _stop(msgspec.structs.replace(run, passes=passes), Outcome.COMPLETED, "all steps done", effects)
+    """Start the first step at or after `position` that is executed, or end the run."""
+    entered, passes = next_step(run.plan, position, run.passes)
+    if entered is None:
+        return _stop(msgspec.structs.replace(run, passes=passes), Outcome.COMPLETED, "all steps done", effects)
+    segment = run.segment + 1
+    starting = msgspec.structs.replace(
+        run,
+        phase=Phase.STARTING,
+        position=entered,
+        passes=passes,
+        segment=segment,
+        segment_started_second=None,
+        segment_ended=False,
+        fold=SegmentFold(),
+    )
+    return starting, (StartSegment(segment=segment, position=entered), *effects)
 
 
 def _segment_started(run: Run, event: SegmentStarted) -> tuple[Run, tuple[Effect, ...]]:
@@ -191,9 +182,10 @@ def _block_stored(run: Run, event: BlockStored) -> tuple[Run, tuple[Effect, ...]
     run = msgspec.structs.replace(run, rows=summary.last_seq, fold=_folded(run.fold, summary))
     warnings, gravest = list(run.warnings), None
     for interlock, breach in tripped(run.plan.interlocks, summary.breaches):
-        text = f"{interlock.name}: {interlock.quantity} {breach.worst_value:.6g}"
+        name = f"{interlock.name}: "
+        text = f"{name}{interlock.quantity} {breach.worst_value:.6g}"
         if interlock.action == "warn":
-            warnings += [text] if text not in warnings else []
+            warnings += [text] if not any(warning.startswith(name) for warning in warnings) else []
         elif gravest is None:
             gravest = (Outcome.TRIPPED if interlock.action == "trip" else Outcome.HELD, text)
     run = msgspec.structs.replace(run, warnings=tuple(warnings))
@@ -242,7 +234,9 @@ def _what_ended(run: Run, *, power_was_cycled: bool) -> str:
     if power_was_cycled:
         return "power_lost"
     if run.phase == Phase.STOPPING:
-        return "stopped" if run.outcome == Outcome.STOPPED else "interlock"
+        if run.outcome == Outcome.STOPPED:
+            return "stopped"
+        return "interlock" if run.outcome in (Outcome.TRIPPED, Outcome.HELD) else "unknown"
     step, last = run.step, run.fold.last
     if last is None:
         return "unknown"

@@ -36,7 +36,8 @@ from daemon.events import (
 from daemon.plan import CELL_STREAM
 from daemon.rig import Rig, program_for, segment_token
 from daemon.store.blocks import Block
-from daemon.store.run_file import JournalEntry, RunFile
+from daemon.store.records import JournalEntry
+from daemon.store.run_file import RunFile
 from daemon.summary import summarise
 from drivers.errors import BadReplyError, DriverError, LinkLostError, NoReplyError
 from drivers.roles import ReadingBlock, SegmentLook, SegmentState

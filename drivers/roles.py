@@ -4,7 +4,7 @@ A driver fits a role by shape and inherits nothing. Signs: current is positive w
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntFlag, StrEnum
 from typing import Protocol
 
 import numpy as np
@@ -168,4 +168,102 @@ class Potentiostat(Protocol):
 
     async def close(self) -> None:
         """Close the link. The instrument goes on with what it does."""
+        ...
+
+
+class LoadStatus(IntFlag):
+    """What a load cell's indicator said of a frame, or what was wrong with it."""
+
+    STABLE = 1
+    OVERLOAD = 2
+    """Outside the indicator's range: there is no number in it."""
+    HELD = 4
+    """The display is held: the number is an old one and is not taken."""
+    UNREADABLE = 8
+    """Bytes that were no frame: half of one, two glued, or spoilt on the way."""
+
+
+@dataclass(frozen=True)
+class LoadBlock:
+    """Frames of a load cell's indicator, arrays of shape (n,), in the order they came; n may be 0.
+
+    `second` is the clock's second at which a frame's last byte came; `displayed` the value as shown, in `unit`, gross or
+    net as the indicator is set; NaN is no reading and `status` (`LoadStatus`) says why.
+    """
+
+    second: Floats
+    displayed: Floats
+    status: Integers
+    unit: str
+
+
+class LoadCell(Protocol):
+    """Feels the force on the stack. It talks unasked and is never zeroed by us while a cell is loaded."""
+
+    name: str
+
+    async def connect(self) -> Identity:
+        """Open (or reopen) the link. What talks unasked can't be asked who it is: the identity is the station's word.
+
+        Raises `LinkLostError`.
+        """
+        ...
+
+    async def read(self) -> LoadBlock:
+        """All that has come since this was last asked, at once, perhaps nothing. Raises `LinkLostError`."""
+        ...
+
+    async def close(self) -> None:
+        """Close the link."""
+        ...
+
+
+class Thermometer(Protocol):
+    """Measures temperatures at named places, such as `jig` and `air`."""
+
+    name: str
+    places: tuple[str, ...]
+
+    async def connect(self) -> Identity:
+        """Open (or reopen) the link and identify."""
+        ...
+
+    async def read_celsius(self) -> dict[str, float]:
+        """Every place's temperature now; NaN where a sensor is broken or not connected."""
+        ...
+
+    async def close(self) -> None:
+        """Close the link."""
+        ...
+
+
+@dataclass(frozen=True)
+class ChamberLook:
+    """What a chamber says of itself."""
+
+    air_celsius: float
+    setpoint_celsius: float
+    is_controlling: bool
+    alarms: tuple[int, ...]
+
+
+class Chamber(Protocol):
+    """Holds the air around the jig at a temperature. Nobody's make-safe touches it: it keeps its setpoint."""
+
+    name: str
+
+    async def connect(self) -> Identity:
+        """Open (or reopen) the link and identify. Changes nothing."""
+        ...
+
+    async def set_celsius(self, setpoint_celsius: float) -> None:
+        """Take a setpoint and control to it; read back. Raises `OutOfRangeError`, `RefusedError`."""
+        ...
+
+    async def look(self) -> ChamberLook:
+        """What it measures and does now."""
+        ...
+
+    async def close(self) -> None:
+        """Close the link. The chamber holds its setpoint."""
         ...

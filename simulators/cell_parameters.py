@@ -99,6 +99,11 @@ class CellParameters:
         return self.theoretical_mah_per_gram * self.active_mass_gram * self.utilised_fraction * COULOMB_PER_MAH
 
     @property
+    def formation_span_coulomb(self) -> float:
+        """Parasitic charge over which the formation loss falls to 1/e."""
+        return self.formation_span_mah_per_gram * self.active_mass_gram * COULOMB_PER_MAH
+
+    @property
     def anode_micrometre_per_coulomb(self) -> float:
         """How far the anode pushes for each coulomb put into it."""
         cubic_centimetre = self.anode_molar_volume_cubic_centimetre / FARADAY_COULOMB_PER_MOLE
@@ -135,8 +140,8 @@ _SPREAD_FRACTION = {
     "composite_25c_ohm": 0.05,
     "interface_25c_ohm": 0.05,
     "charge_transfer_25c_ohm": 0.05,
-    "diffusion_55c_second": 0.03,
-    "slow_weight": 0.03,
+    "diffusion_55c_second": 0.035,
+    "slow_weight": 0.035,
     "utilised_fraction": 0.004,
 }
 

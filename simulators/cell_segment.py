@@ -1,13 +1,15 @@
 """A stretch of a cell's life in which nothing is changed and slow parameters stand still: closed forms in time."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.cell_parameters import COULOMB_PER_MAH, CellParameters
+from simulators.cell_parameters import CellParameters
 from simulators.cell_potential import potential_of
 from simulators.cell_state import (
+    LOWEST_LITHIUM,
     CellState,
     Drive,
     charge_transfer_volt,
@@ -32,6 +34,21 @@ _SPHERE_RATES = (*(root**2 for root in _EIGENVALUES), _REST_GAIN / _REST_MOMENT)
 """Rate of each mode times the diffusion time; the last mode stands for all that follow."""
 _SPHERE_GAINS = (2 / 3, 2 / 3, 2 / 3, 2 / 3 * _REST_GAIN**2 / _REST_MOMENT)
 _MODES = len(_SPHERE_RATES) + 1
+_HEAT = _MODES + 2
+_ENTROPY_CELSIUS = 25.0
+
+
+class _Curves(NamedTuple):
+    """Voltage, pressure and temperature of a segment as sums of exponentials and polynomials."""
+
+    minus_rates: Floats
+    """Shape (12, 1): five diffusion modes, charge transfer, assembly, heat, viscous, two relaxations, ageing."""
+    amplitudes: Floats
+    """Shape (12, 1): lithium, volt, volt, kelvin and megapascal."""
+    lithium: float
+    volt: float
+    pressure: tuple[float, float, float, float]
+    """Polynomial in seconds, rising powers."""
 
 
 class Segment:
@@ -54,7 +71,7 @@ class Segment:
         self._set_jig()
         self.end_ns = state.time_ns + self._length_ns()
         self._successor: Segment | None = None
-        self._minus_rates: Floats | None = None
+        self._curves: _Curves | None = None
 
     def _set_modes(self) -> None:
         slow = self.slow
@@ -63,9 +80,7 @@ class Segment:
         self._mode_ends = tuple(
             gain / rate * self._lithium_per_second for gain, rate in zip(gains, self._mode_rates, strict=True)
         )
-        self._mode_rests = tuple(
-            lag - end for lag, end in zip(self.state.lag_lithium, self._mode_ends, strict=True)
-        )
+        self._mode_rests = tuple(lag - end for lag, end in zip(self.state.lag_lithium, self._mode_ends, strict=True))
 
     def _set_charge_transfer(self) -> None:
         surface_lithium = self.state.surface_lithium
@@ -86,11 +101,11 @@ class Segment:
         closed = 1.0 if self.drive.clamping.newton_metre > 0 else 0.0
         self._stiffness_megapascal = parameters.jig_stiffness_megapascal * closed
         self._thermal_megapascal = parameters.thermal_megapascal_per_kelvin * closed
-        self._anode_ampere = (
-            self.drive.current_ampere - (1 - parameters.parasitic_volume_fraction) * self._lost_ampere
-        )
-        u, y = self._lithium_per_second, 1 - state.lithium
+        self._anode_ampere = self.drive.current_ampere - (1 - parameters.parasitic_volume_fraction) * self._lost_ampere
+        u, y = self._lithium_per_second, 1 - min(max(state.lithium, 0.0), 1.0)
         cathode = parameters.cathode_micrometre
+        if not 0 <= state.lithium + u * _SHORTEST_SECOND <= 1:
+            u = 0.0  # the cathode's volume stands still where x has run out
         linear = parameters.anode_micrometre_per_coulomb * self._anode_ampere + 3 * cathode * y * y * u
         self._swelling = (displacement_micrometre(parameters, state), linear, -3 * cathode * y * u * u, cathode * u**3)
         tau, gain = parameters.viscous_second, self._stiffness_megapascal * parameters.viscous_fraction
@@ -104,11 +119,15 @@ class Segment:
         if abs(self._rest_kelvin) > LARGEST_STEP_KELVIN:
             warming = -math.log1p(-LARGEST_STEP_KELVIN / abs(self._rest_kelvin))
             length_second = min(length_second, warming * self._parameters.thermal_second)
-        if self.drive.current_ampere > 0:
-            parameters = self._parameters
-            span_coulomb = parameters.formation_span_mah_per_gram * parameters.active_mass_gram * COULOMB_PER_MAH
-            formation_second = -math.log1p(-LARGEST_FORMATION_FALL) * span_coulomb / self._lost_ampere
+        if self._lost_ampere > 0:
+            fall = -math.log1p(-LARGEST_FORMATION_FALL)
+            formation_second = fall * self._parameters.formation_span_coulomb / self._lost_ampere
             length_second = min(length_second, formation_second)
+        if self._lithium_per_second != 0:
+            for bound in (0.0, 1.0):
+                there_second = (bound - self.state.lithium) / self._lithium_per_second
+                if there_second > _SHORTEST_SECOND:
+                    length_second = min(length_second, there_second)
         return int(max(length_second, _SHORTEST_SECOND) * SECOND_NS)
 
     @property
@@ -128,8 +147,7 @@ class Segment:
             time_ns=time_ns,
             lithium=state.lithium + self._lithium_per_second * second,
             lag_lithium=self._lags_after(second),
-            celsius=self._end_celsius
-            + self._rest_kelvin * math.exp(-second / self._parameters.thermal_second),
+            celsius=self._end_celsius + self._rest_kelvin * math.exp(-second / self._parameters.thermal_second),
             full_cycles=state.full_cycles + self._full_cycles_per_second * second,
             parasitic_coulomb=state.parasitic_coulomb + self._lost_ampere * second,
             anode_coulomb=state.anode_coulomb + self._anode_ampere * second,
@@ -143,12 +161,11 @@ class Segment:
     def _full_cycles_per_second(self) -> float:
         return abs(self.drive.current_ampere) / self._parameters.full_cycle_coulomb * self.slow.ageing_speed
 
-    def _lags_after(self, second: float) -> tuple[float, float, float, float, float]:
-        first, second_mode, third, rest, slow = (
-            end + part * math.exp(-rate * second)
-            for end, part, rate in zip(self._mode_ends, self._mode_rests, self._mode_rates, strict=True)
+    def _lags_after(self, second: float) -> tuple[float, ...]:
+        return tuple(
+            end + rest * math.exp(-rate * second)
+            for end, rest, rate in zip(self._mode_ends, self._mode_rests, self._mode_rates, strict=True)
         )
-        return first, second_mode, third, rest, slow
 
     def _viscous_after(self, second: float) -> float:
         zeroth, first, square = self._viscous
@@ -159,8 +176,98 @@ class Segment:
     def still_volt(self, time_ns: int) -> float:
         """The terminals' voltage at a time if no current flowed and charge transfer had come to rest."""
         surface_lithium = self.state_at(time_ns).surface_lithium
-        warmth_volt = self._parameters.entropy_volt_per_kelvin * (self.state.celsius - 25)
+        warmth_volt = self._parameters.entropy_volt_per_kelvin * (self.state.celsius - _ENTROPY_CELSIUS)
         assembly_volt = self._parameters.assembly_volt * math.exp(
             -time_ns / SECOND_NS / self._parameters.assembly_decay_second
         )
         return self._potential.at(surface_lithium) + warmth_volt + assembly_volt
+
+    def forecast(self, times_ns: NDArray[np.int64]) -> Forecast:
+        """What the cell shows at times between the start of the segment and its end."""
+        if self._curves is None:
+            self._curves = self._draw()
+        curves = self._curves
+        second = (times_ns - self.state.time_ns) / SECOND_NS
+        terms = np.exp(curves.minus_rates * second)
+        terms *= curves.amplitudes
+        celsius = terms[_HEAT] + self._end_celsius
+        cubic = curves.pressure
+        pressure = second * cubic[3]
+        pressure += cubic[2]
+        pressure *= second
+        pressure += cubic[1]
+        pressure *= second
+        pressure += cubic[0]
+        for row in terms[_HEAT + 1 :]:
+            pressure += row
+        if self._thermal_megapascal:
+            pressure += celsius * self._thermal_megapascal
+        np.maximum(pressure, 0.0, out=pressure)
+        return Forecast(self._voltage(curves, second, terms), pressure, celsius)
+
+    def _voltage(self, curves: _Curves, second: Floats, terms: Floats) -> Floats:
+        surface = second * self._lithium_per_second
+        surface += curves.lithium
+        for row in terms[:_MODES]:
+            surface += row
+        volt = self._potential.of(surface)
+        volt += curves.volt
+        volt += terms[_MODES]
+        volt += terms[_MODES + 1]
+        current_ampere = self.drive.current_ampere
+        if current_ampere != 0:
+            np.minimum(surface, 1 - LOWEST_LITHIUM, out=surface)
+            np.maximum(surface, LOWEST_LITHIUM, out=surface)
+            surface *= 1 - surface
+            np.sqrt(surface, out=surface)
+            over = current_ampere * self.slow.charge_transfer_ohm / (4 * self.slow.thermal_volt) / surface
+            np.arcsinh(over, out=over)
+            over *= 2 * self.slow.thermal_volt
+            volt += over
+        return volt
+
+    def _draw(self) -> _Curves:
+        parameters, state, clamping = self._parameters, self.state, self.drive.clamping
+        start_second = state.time_ns / SECOND_NS
+        clamped_second = (state.time_ns - clamping.time_ns) / SECOND_NS
+        clamped_megapascal = parameters.torque_to_pressure_megapascal * clamping.newton_metre
+        fast, slow = parameters.fast_relaxation_fraction, parameters.slow_relaxation_fraction
+        aged = (state.full_cycles - clamping.full_cycles) / parameters.irreversible_full_cycles
+        by_row = (
+            *zip(self._mode_rates, self._mode_rests, strict=True),
+            (self._transfer_per_second, self._transfer_rest_volt),
+            (
+                1 / parameters.assembly_decay_second,
+                parameters.assembly_volt * math.exp(-start_second / parameters.assembly_decay_second),
+            ),
+            (1 / parameters.thermal_second, self._rest_kelvin),
+            (1 / parameters.viscous_second, state.viscous_megapascal - self._viscous[0]),
+            _fading(clamped_megapascal * fast, clamped_second, parameters.fast_relaxation_second),
+            _fading(clamped_megapascal * slow, clamped_second, parameters.slow_relaxation_second),
+            (
+                self._full_cycles_per_second / parameters.irreversible_full_cycles,
+                clamped_megapascal * parameters.irreversible_fraction * math.exp(-aged),
+            ),
+        )
+        elastic = self._stiffness_megapascal * (1 - parameters.viscous_fraction)
+        zeroth, first, second = self._viscous
+        settled = clamped_megapascal * (1 - fast - slow - parameters.irreversible_fraction)
+        pushed = elastic * (self._swelling[0] - clamping.displacement_micrometre)
+        warmth_volt = parameters.entropy_volt_per_kelvin * (state.celsius - _ENTROPY_CELSIUS)
+        return _Curves(
+            minus_rates=np.array([[-rate] for rate, _ in by_row]),
+            amplitudes=np.array([[amplitude] for _, amplitude in by_row]),
+            lithium=state.lithium + math.fsum(self._mode_ends),
+            volt=warmth_volt + self.drive.current_ampere * self.ohmic_ohm,
+            pressure=(
+                settled + pushed + zeroth - self._thermal_megapascal * clamping.celsius,
+                elastic * self._swelling[1] + first,
+                elastic * self._swelling[2] + second,
+                elastic * self._swelling[3],
+            ),
+        )
+
+
+def _fading(amplitude: float, elapsed_second: float, decay_second: float) -> tuple[float, float]:
+    """Rate and present amplitude of what has been fading for a time."""
+    return 1 / decay_second, amplitude * math.exp(-elapsed_second / decay_second)

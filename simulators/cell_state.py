@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from simulators.cell_parameters import (
     BOLTZMANN_ELECTRONVOLT_PER_KELVIN,
-    COULOMB_PER_MAH,
     ZERO_CELSIUS_KELVIN,
     CellParameters,
     arrhenius,
@@ -14,7 +13,8 @@ from simulators.cell_parameters import (
 _AGEING_CELSIUS = 55.0
 _RESISTANCE_CELSIUS = 25.0
 _DIFFUSION_CELSIUS = 55.0
-_LOWEST_LITHIUM = 1e-3
+LOWEST_LITHIUM = 1e-3
+"""Where the exchange current stops falling, at either end of x."""
 
 
 class CellState(NamedTuple):
@@ -23,7 +23,7 @@ class CellState(NamedTuple):
     time_ns: int
     lithium: float
     """Mean Li content x of the NMC."""
-    lag_lithium: tuple[float, float, float, float, float]
+    lag_lithium: tuple[float, ...]
     """By how much each diffusion mode takes the surface's x away from the mean."""
     charge_transfer_volt: float
     celsius: float
@@ -37,8 +37,7 @@ class CellState(NamedTuple):
     @property
     def surface_lithium(self) -> float:
         """Li content x at the surface of the NMC, which the potential follows."""
-        first, second, third, rest, slow = self.lag_lithium
-        return self.lithium + first + second + third + rest + slow
+        return self.lithium + math.fsum(self.lag_lithium)
 
 
 class Clamping(NamedTuple):
@@ -90,29 +89,25 @@ def slow_of(parameters: CellParameters, state: CellState) -> Slow:
     transfer = arrhenius(parameters.charge_transfer_activation_electronvolt, celsius, _RESISTANCE_CELSIUS)
     diffusion = arrhenius(parameters.diffusion_activation_electronvolt, celsius, _DIFFUSION_CELSIUS)
     growth = 1 + parameters.charge_transfer_growth_fraction * root_cycles
-    span_coulomb = parameters.formation_span_mah_per_gram * parameters.active_mass_gram * COULOMB_PER_MAH
     alive = max(1 - parameters.active_loss_per_full_cycle * state.full_cycles, 1e-3)
     return Slow(
         thermal_volt=BOLTZMANN_ELECTRONVOLT_PER_KELVIN * (celsius + ZERO_CELSIUS_KELVIN),
         separator_ohm=parameters.separator_25c_ohm / electrolyte,
         composite_ohm=parameters.composite_25c_ohm / electrolyte,
-        interface_ohm=(
-            parameters.interface_25c_ohm + parameters.interface_growth_25c_ohm * root_cycles
-        )
-        / interface,
+        interface_ohm=(parameters.interface_25c_ohm + parameters.interface_growth_25c_ohm * root_cycles) / interface,
         charge_transfer_ohm=parameters.charge_transfer_25c_ohm * growth / transfer,
         diffusion_second=parameters.diffusion_55c_second / diffusion,
         slow_second=parameters.slow_55c_second / diffusion,
         capacity_coulomb=parameters.fresh_capacity_coulomb * alive,
         ageing_speed=arrhenius(parameters.ageing_activation_electronvolt, celsius, _AGEING_CELSIUS),
         formation_fraction=parameters.formation_loss_fraction
-        * math.exp(-state.parasitic_coulomb / span_coulomb),
+        * math.exp(-state.parasitic_coulomb / parameters.formation_span_coulomb),
     )
 
 
 def exchange_factor(surface_lithium: float) -> float:
     """The exchange current over that at x = 0.5; held above zero where x runs out."""
-    lithium = min(max(surface_lithium, _LOWEST_LITHIUM), 1 - _LOWEST_LITHIUM)
+    lithium = min(max(surface_lithium, LOWEST_LITHIUM), 1 - LOWEST_LITHIUM)
     return 2 * math.sqrt(lithium * (1 - lithium))
 
 
@@ -125,4 +120,5 @@ def charge_transfer_volt(slow: Slow, current_ampere: float, surface_lithium: flo
 def displacement_micrometre(parameters: CellParameters, state: CellState) -> float:
     """How much thicker the stack is than a fully discharged, fresh one."""
     anode_micrometre = parameters.anode_micrometre_per_coulomb * state.anode_coulomb
-    return anode_micrometre - parameters.cathode_micrometre * (1 - state.lithium) ** 3
+    lithium = min(max(state.lithium, 0.0), 1.0)
+    return anode_micrometre - parameters.cathode_micrometre * (1 - lithium) ** 3

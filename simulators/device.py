@@ -1,6 +1,5 @@
 """What the bench asks of a simulated instrument, and what an instrument may ask of the cell."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -97,5 +96,17 @@ class Device(Protocol):
         ...
 
 
-EmitBytes = Callable[[bytes], None]
-"""How an instrument that talks unasked puts bytes on its cable."""
+class StreamingDevice(Device, Protocol):
+    """An instrument that also talks unasked."""
+
+    def take_emitted(self) -> list[tuple[int, bytes]]:
+        """Frames put on its cable since this was last asked, each with the bench time of its last byte, rising."""
+        ...
+
+
+class CellSurroundings(Protocol):
+    """What an instrument may do to the place the cell is in."""
+
+    def set_chamber_celsius(self, temperature_celsius: float) -> None:
+        """From now on the air around the jig has this temperature."""
+        ...

@@ -15,12 +15,12 @@ class BenchLog:
 
     @classmethod
     def at(cls, path: Path | None) -> "BenchLog":
-        """A log in a new file, or one that keeps nothing when there is no path.
+        """A log at the end of a file, or one that keeps nothing when there is no path.
 
         Raises:
-            OSError: the file is there already, or can't be written.
+            OSError: the file can't be written.
         """
-        return cls(None if path is None else path.open("x", encoding="utf-8", buffering=1))
+        return cls(None if path is None else path.open("a", encoding="utf-8"))
 
     def write(self, now_ns: int, event: str, **fields: object) -> None:
         """Add a line. Fields are JSON values with their units in their names; None is written as null."""

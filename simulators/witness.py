@@ -91,6 +91,11 @@ class Witness:
         self._take_arrival()
         return self._closed.pop(instrument, None)
 
+    def end(self) -> None:
+        """Nothing more will be seen: end an excursion that still lasts."""
+        self._take_arrival()
+        self._back(self.voltage_volt)
+
     @property
     def voltage_volt(self) -> float:
         """The true voltage of the cell now, with the current that flows from now on."""
@@ -122,14 +127,13 @@ class Witness:
                 self._back(float(volts[part[0]]), int(times_ns[part[0]]))
                 continue
             worst_volt = float(volts[part[np.argmax(beyond_volt[part])]])
-            if self._excursion is None:
-                self._begin(int(times_ns[part[0]]), float(volts[part[0]]))
-            assert self._excursion is not None  # noqa: S101
-            self._excursion.extreme_volt = _farther(window, self._excursion.extreme_volt, worst_volt)
+            excursion = self._excursion or self._begin(int(times_ns[part[0]]), float(volts[part[0]]))
+            excursion.extreme_volt = _farther(window, excursion.extreme_volt, worst_volt)
 
-    def _begin(self, at_ns: int, volt: float) -> None:
-        self._excursion = Excursion(at_ns, volt)
+    def _begin(self, at_ns: int, volt: float) -> Excursion:
         self._log.write(at_ns, "excursion_begin", voltage_volt=volt, current_ampere=self._current_ampere)
+        self._excursion = Excursion(at_ns, volt)
+        return self._excursion
 
     def _back(self, volt: float, at_ns: int | None = None) -> None:
         if self._excursion is None:

@@ -47,11 +47,13 @@ _MEANINGS = (
 
 @contextmanager
 def sqlite_told_as_store_error(path: Path, doing: str) -> Iterator[None]:
-    """Turn any `sqlite3.Error` inside into a `StoreError`."""
+    """Turn any `sqlite3.Error`, or text that is none, inside into a `StoreError`."""
     try:
         yield
     except sqlite3.Error as error:
         raise StoreError.from_sqlite(path, doing, error) from error
+    except UnicodeDecodeError as error:
+        raise damaged(path, f"it is damaged: text in it is no text, while {doing}") from error
 
 
 def damaged(path: Path, what: str) -> StoreError:

@@ -26,7 +26,7 @@ class Coding(msgspec.Struct, frozen=True, kw_only=True):
     """How a column was packed.
 
     `decimal_places` is None when the whole numbers are an integer column's own values or the bits of a float64.
-    `differences` is how often neighbouring whole numbers were subtracted (0, 1 or 2); `start` holds what that took away.
+    `differences` is how often neighbours were subtracted (0, 1 or 2); `start` holds what that took away.
     """
 
     decimal_places: int | None

@@ -1,0 +1,69 @@
+"""`presscell check`: everything wrong with the files people write, before anything is switched on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from daemon.cli.files import FOUND_A_PROBLEM, config_path, protocol_path, read_text, show_problems, shown_name
+from daemon.cli.loading import DEFAULT_CELL, DEFAULT_DRIVER
+from daemon.compile import load_plan
+from drivers.registry import potentiostat
+from protocols.cell import read_cell
+from protocols.errors import Problem, ProblemsFound, errors_in
+from protocols.source import Source, read_source
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True)
+@click.option("--cell", "cell_file", type=click.Path(path_type=Path), help="Check protocols with this cell.")
+def check(files: tuple[str, ...], cell_file: Path | None) -> None:
+    """Say what is wrong with protocol, cell and bench FILES: file:line:column, what is wrong, what to write.
+
+    A protocol is checked with a cell, for its currents: the one named, else BM-05.
+    """
+    cell_path = cell_file or config_path("cells", DEFAULT_CELL)
+    in_order = [_is_in_order(protocol_path(name), cell_path) for name in files]
+    if not all(in_order):
+        sys.exit(FOUND_A_PROBLEM)
+    click.echo(f"{len(files)} file{'s' if len(files) > 1 else ''} in order.", err=True)
+
+
+def _is_in_order(path: Path, cell_path: Path) -> bool:
+    text, name = read_text(path), shown_name(path)
+    try:
+        source = read_source(text, name)
+    except ProblemsFound as found:
+        show_problems(found.problems)
+        return False
+    if _has(source, "instruments"):
+        return _bench_is_in_order(path)
+    problems = _cell_problems(text, name) if _has(source, "cell") else _protocol_problems(text, name, cell_path)
+    show_problems(problems)
+    return not errors_in(problems)
+
+
+def _has(source: Source, key: str) -> bool:
+    return isinstance(source.value, dict) and key in source.value
+
+
+def _cell_problems(text: str, name: str) -> list[Problem]:
+    return list(read_cell(text, name).problems)
+
+
+def _protocol_problems(text: str, name: str, cell_path: Path) -> list[Problem]:
+    limits = potentiostat(DEFAULT_DRIVER).limits
+    try:
+        _, warnings = load_plan(text, name, read_text(cell_path), shown_name(cell_path), limits)
+    except ProblemsFound as found:
+        return list(found.problems)
+    return warnings
+
+
+def _bench_is_in_order(path: Path) -> bool:
+    """The bench checks its own file: nothing of the simulators is known here."""
+    command = [sys.executable, "-m", "simulators", str(path), "--check"]
+    return subprocess.run(command, check=False).returncode == 0  # noqa: S603  (our own program)

@@ -1,0 +1,63 @@
+"""`presscell runs`: what was measured."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from daemon.cli.files import show_sentence
+from daemon.cli.tables import cycle_rows, duration_text, stdout_console
+from daemon.result import RUN_FILE_NAME, Result, read_result
+from daemon.store.errors import StoreError
+
+
+@click.command()
+@click.argument("run_id", required=False)
+@click.option("--data", "data_directory", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="A list of objects on stdout.")
+def runs(run_id: str | None, data_directory: Path, as_json: bool) -> None:
+    """List the runs of a data directory, or show the cycles of one RUN_ID; its last characters are enough."""
+    results = [result for result in _results(data_directory) if run_id is None or result.header.run_id.endswith(run_id)]
+    if as_json:
+        click.echo(json.dumps([result.as_object() for result in results]))
+        return
+    console = stdout_console()
+    if run_id is not None:
+        for result in results:
+            console.print(cycle_rows(result.cycles))
+        return
+    console.print(_list(results))
+
+
+def _results(data_directory: Path) -> list[Result]:
+    found = []
+    for path in sorted(data_directory.glob(f"*/{RUN_FILE_NAME}")):
+        try:
+            found.append(read_result(path.parent))
+        except StoreError as error:
+            show_sentence(str(error))
+    return found
+
+
+def _list(results: list[Result]) -> Table:
+    table = Table(title="Runs", title_justify="left")
+    for heading in ("run", "protocol", "cell", "started (UTC)", "run time", "cycles", "rows", "outcome"):
+        table.add_column(heading)
+    for result in results:
+        started = datetime.fromtimestamp(result.header.started_utc_second, UTC).strftime("%Y-%m-%d %H:%M")
+        simulated = " SIMULATED" if result.header.simulated else ""
+        table.add_row(
+            result.header.run_id,
+            Path(result.header.protocol_name).stem,
+            result.plan.cell.name,
+            started,
+            duration_text(result.run_time_second),
+            str(len(result.cycles)),
+            f"{result.run.rows if result.run else 0:,}",
+            result.outcome + simulated,
+        )
+    return table

@@ -1,0 +1,114 @@
+"""`presscell simulate`: a protocol run through the real daemon on a simulated laboratory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from daemon.app import Finished, Simulation
+from daemon.app import simulate as run_simulation
+from daemon.bench_process import BenchStartError
+from daemon.cli.files import FOUND_A_PROBLEM, config_path, protocol_path, refuse
+from daemon.cli.live import LiveView
+from daemon.cli.loading import DEFAULT_CELL, DEFAULT_DRIVER, load
+from daemon.cli.tables import beside_published, cycle_rows, duration_text, stdout_console
+from daemon.clock import BenchGoneError
+from daemon.engine import Outcome
+from daemon.result import read_result
+from daemon.store.errors import StoreError
+from drivers.errors import DriverError
+from protocols.cell import Published
+
+DEFAULT_BENCH = "single.yaml"
+
+
+class Pace(click.ParamType[float | None]):
+    """`max`, or how many simulated seconds a real second holds."""
+
+    name = "max|N"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
+        """None for `max`."""
+        text = str(value)
+        if text == "max":
+            return None
+        try:
+            pace = float(text)
+        except ValueError:
+            pace = 0.0
+        if not 0 < pace < float("inf"):
+            self.fail(f"{text!r} is no speed: write max, or simulated seconds per second, as 100", param, ctx)
+        return pace
+
+
+@click.command()
+@click.argument("protocol")
+@click.option("--cell", "cell_file", type=click.Path(path_type=Path), help="The cell file; BM-05 if none is named.")
+@click.option("--speed", "pace", type=Pace(), default="max", show_default=True, help="How fast simulated time goes.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Noise of the instruments.")
+@click.option("--bench", "bench_file", type=click.Path(path_type=Path), help="Another simulated laboratory.")
+@click.option("--data", "data_directory", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One object on stdout instead of tables.")
+def simulate(
+    protocol: str,
+    cell_file: Path | None,
+    pace: float | None,
+    seed: int,
+    bench_file: Path | None,
+    data_directory: Path,
+    as_json: bool,
+) -> None:
+    """Run PROTOCOL, a file or a name of the library, on a simulated laboratory, and print its cycles.
+
+    Everything but the laboratory is real: the daemon's engine and store, the driver, the wire. Ctrl-C ends the run
+    with the cell at open circuit and keeps its rows.
+    """
+    files = load(protocol_path(protocol), cell_file or config_path("cells", DEFAULT_CELL), DEFAULT_DRIVER)
+    simulation = Simulation(
+        plan=files.plan,
+        sources=files.sources,
+        bench_file=bench_file or config_path("bench", files.cell.simulated_by or DEFAULT_BENCH),
+        potentiostat_driver=DEFAULT_DRIVER,
+        data_directory=data_directory,
+        pace=pace,
+        seed=seed,
+    )
+    title = f"SIMULATED  {files.sources.protocol_name} on {files.plan.cell.name}"
+    click.echo(f"{title}; the model was fitted to the published cell: this tests software, not chemistry.", err=True)
+    with LiveView(title) as view:
+        finished = _carried_out(simulation, view)
+    _tell(finished, files.cell.published, as_json=as_json)
+    if finished.run.outcome is not Outcome.COMPLETED:
+        sys.exit(FOUND_A_PROBLEM)
+
+
+def _carried_out(simulation: Simulation, view: LiveView) -> Finished:
+    try:
+        return asyncio.run(run_simulation(simulation, view.show))
+    except (BenchStartError, BenchGoneError, StoreError, DriverError) as error:
+        refuse(f"The simulation ended early: {error}\nRows stored until then are in {simulation.data_directory}.")
+    except KeyboardInterrupt:
+        refuse("Interrupted before anything was switched on.")
+
+
+def _tell(finished: Finished, published: Published | None, *, as_json: bool) -> None:
+    result = read_result(finished.run_directory)
+    if as_json:
+        click.echo(json.dumps({**result.as_object(), "wall_second": finished.wall_second}))
+        return
+    console = stdout_console()
+    console.print(cycle_rows(result.cycles))
+    beside = beside_published(result.cycles, published) if published else None
+    if beside is not None:
+        console.print(beside)
+        console.print("The simulated cell was fitted to these published capacities: agreement tests the software only.")
+    run = finished.run
+    duration = f"{duration_text(finished.run_time_second)} simulated in {duration_text(finished.wall_second)}"
+    click.echo(f"{run.outcome}: {run.reason}. {run.rows:,} rows, {duration}.", err=True)
+    for warning in run.warnings:
+        click.secho(f"warning: {warning}", fg="yellow", err=True)
+    click.echo(f"Rows, journal and the laboratory's own log: {finished.run_directory}", err=True)

@@ -1,0 +1,86 @@
+"""Runs as people read them: the cycle table, and measured capacities beside published ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+
+from rich.console import Console
+from rich.table import Table
+
+from daemon.cycles import Cycle
+from protocols.cell import Published
+
+
+def cycle_rows(cycles: Iterable[Cycle]) -> Table:
+    """The cycle table, drawn."""
+    table = Table(title="Cycles", title_justify="left")
+    for heading in ("cycle", "block", "rate / C", "Q charge / mAh/g", "Q discharge / mAh/g", "CE / %", "flags"):
+        table.add_column(heading, justify="left" if heading in ("block", "flags") else "right")
+    for cycle in cycles:
+        table.add_row(
+            str(cycle.cycle_count),
+            cycle.block,
+            _number(cycle.rate_C, 3),
+            _number(cycle.charge_capacity_mAh_g, 5),
+            _number(cycle.discharge_capacity_mAh_g, 5),
+            _number(cycle.coulombic_efficiency_percent, 4),
+            ", ".join(cycle.flags),
+        )
+    return table
+
+
+def mean_discharge_mAh_g(cycles: Iterable[Cycle], rate_C: float) -> float | None:
+    """Mean discharge capacity of all cycles at a rate."""
+    found = [
+        cycle.discharge_capacity_mAh_g
+        for cycle in cycles
+        if cycle.rate_C == rate_C and cycle.discharge_capacity_mAh_g is not None
+    ]
+    return fmean(found) if found else None
+
+
+def beside_published(cycles: Sequence[Cycle], published: Published) -> Table | None:
+    """Mean discharge capacity a rate beside the published value; None when no rate is in both."""
+    table = Table(title=f"Discharge capacity beside {published.source}", title_justify="left")
+    for heading in ("rate / C", "this run / mAh/g", "published / mAh/g", "difference / %"):
+        table.add_column(heading, justify="right")
+    rates = sorted({cycle.rate_C for cycle in cycles if cycle.rate_C is not None})
+    for rate_C in rates:
+        mean = mean_discharge_mAh_g(cycles, rate_C)
+        theirs = published.by_rate.get(rate_C)
+        if mean is None:
+            continue
+        difference = "not tabulated" if theirs is None else f"{100 * (mean / theirs - 1):+.2f}"
+        table.add_row(f"{rate_C:g}", f"{mean:.1f}", "" if theirs is None else f"{theirs:g}", difference)
+    in_both = any(rate_C in published.by_rate for rate_C in rates)
+    return table if in_both else None
+
+
+def duration_text(second: float) -> str:
+    """A duration for people in its two largest units: `12 s`, `3 min 20 s`, `41 h 5 min`, `22 d 4 h`, `10 h`."""
+    sizes = [("d", 86400), ("h", 3600), ("min", 60), ("s", 1)]
+    left = round(second)
+    if 3600 <= left < 172800:
+        sizes.pop(0)
+    parts: list[tuple[int, str]] = []
+    for unit, size in sizes:
+        count, left = divmod(left, size)
+        if count or parts:
+            parts.append((count, unit))
+    shown = [f"{count} {unit}" for count, unit in parts[:2] if count]
+    return " ".join(shown) or f"{second:.0f} s"
+
+
+def stdout_console() -> Console:
+    """For data: not cut to a width when it is not a terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=140)
+
+
+def _number(value: float | None, digits: int) -> str:
+    if value is None:
+        return ""
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
+    return f"{value:.{min(decimals, digits)}f}"

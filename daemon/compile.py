@@ -1,0 +1,210 @@
+"""A protocol and a cell file, for one model of potentiostat, to a checked plan; or all that is wrong with them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from daemon.drafts import CurrentDraft, Draft, lay_flat, needs_rate
+from daemon.fitting import DEFAULT_SAMPLING_SECOND, Fitting, record_in_si, sampling_second
+from daemon.interlock_table import Bounds, bounds_for, interlock_table
+from daemon.plan import CellFacts, Plan
+from drivers.roles import PotentiostatLimits
+from protocols import units
+from protocols.cell import Cell, CellFile, read_cell
+from protocols.errors import Path, Problem, ProblemsFound, errors_in, in_reading_order
+from protocols.protocol import CyclingProtocol, ProtocolFile, read_protocol, step_path
+from protocols.source import Findings
+from protocols.structure import read_structure
+
+NAME_TO_FILL_IN = "$NAME"
+"""What a unicycler file says for a sample that is named later."""
+
+
+def load_plan(
+    protocol_text: str, protocol_name: str, cell_text: str, cell_name: str, limits: PotentiostatLimits
+) -> tuple[Plan, list[Problem]]:
+    """Compile the texts of two files; the names are those of the files, for messages.
+
+    Returns:
+        The plan, and warnings: what is legal but odd.
+
+    Raises:
+        ProblemsFound: all that is wrong with both, and what is odd.
+    """
+    return compile_protocol(read_protocol(protocol_text, protocol_name), read_cell(cell_text, cell_name), limits)
+
+
+def compile_protocol(file: ProtocolFile, cell_file: CellFile, limits: PotentiostatLimits) -> tuple[Plan, list[Problem]]:
+    """Compile files that were read. Returns and raises as `load_plan`."""
+    structure = read_structure(file)
+    work = None
+    if file.top is not None and cell_file.cell is not None:
+        findings, cell_findings = Findings(file.source), Findings(cell_file.source)
+        work = _Compilation(file, file.top, cell_file, cell_file.cell, limits, findings, cell_findings)
+    plan = work.plan(structure.loop_starts) if work else None
+    found = [*work.findings.problems, *work.cell_findings.problems] if work else []
+    problems = in_reading_order([*file.problems, *structure.problems, *cell_file.problems, *found])
+    if plan is None or errors_in(problems):
+        raise ProblemsFound(tuple(problems))
+    return plan, problems
+
+
+@dataclass(frozen=True)
+class _Compilation:
+    file: ProtocolFile
+    top: CyclingProtocol
+    cell_file: CellFile
+    cell: Cell
+    limits: PotentiostatLimits
+    findings: Findings
+    cell_findings: Findings
+
+    def plan(self, loop_starts: dict[int, int]) -> Plan | None:
+        """The plan; None when the cell file says too little for one."""
+        self._check_reference()
+        one_C_ampere = self._current_of_one_C()
+        mass_gram = self.cell.active_mass_gram
+        if not self._check_cell(one_C_ampere) or mass_gram is None:
+            return None
+        drafts = lay_flat(self.file, loop_starts, one_C_ampere)
+        self._check_step_ids(drafts)
+        currents = [draft.current_ampere for draft in drafts if isinstance(draft, CurrentDraft)]
+        samplings = [sampling_second(draft, self.top) for draft in drafts]
+        bounds = bounds_for(
+            self.top.safety,
+            largest_ampere=max(map(abs, currents), default=0.0),
+            active_mass_gram=mass_gram,
+            slowest_sampling_second=max(samplings, default=DEFAULT_SAMPLING_SECOND),
+        )
+        self._check_bounds(bounds)
+        fitting = Fitting(self.top, self.limits, bounds, one_C_ampere, self.findings)
+        lower_volt, upper_volt = self._window(drafts, bounds)
+        return Plan(
+            protocol_name=self.top.name or self.top.title or _stem(self.file.source.file),
+            steps=tuple(fitting.step(draft) for draft in drafts),
+            cell=self._facts(mass_gram, one_C_ampere),
+            lower_voltage_volt=lower_volt,
+            upper_voltage_volt=upper_volt,
+            cycle_starts_with=self.top.cycle_starts_with,
+            interlocks=interlock_table(bounds),
+            record=record_in_si(self.top.record) or {},
+        )
+
+    def _facts(self, mass_gram: float, one_C_ampere: float | None) -> CellFacts:
+        return CellFacts(
+            name=self.cell.cell.name,
+            active_mass_gram=mass_gram,
+            active_mass_uncertainty_gram=self.cell.active_mass_uncertainty_gram,
+            one_C_ampere=one_C_ampere,
+            reference_electrode=self.cell.reference.name,
+            reference_offset_volt=self.cell.reference.offset_V,
+        )
+
+    def _window(self, drafts: list[Draft], bounds: Bounds) -> tuple[float, float]:
+        """The window as written; else the outermost voltages that end a step; else the guards."""
+        if self.top.window is not None:
+            return self.top.window.lower_voltage_V, self.top.window.upper_voltage_V
+        ends = [draft.until_voltage_volt for draft in drafts if isinstance(draft, CurrentDraft)]
+        known = [volt for volt in ends if volt is not None]
+        return min(known, default=bounds.low_volt.value), max(known, default=bounds.high_volt.value)
+
+    def _current_of_one_C(self) -> float | None:
+        own = self.cell.one_C_ampere
+        sample = self.top.sample
+        said = units.ampere_hour(sample.capacity_mAh) if sample and sample.capacity_mAh is not None else None
+        if own is not None and said is not None and not math.isclose(own, said, rel_tol=1e-6):
+            here, wins = units.current_text(said), units.current_text(own)
+            what = f"1 C would be {here} here; the cell file says {wins}, and wins"
+            self.findings.warning(("sample", "capacity_mAh"), what, "remove it, or correct one of the two")
+        name = sample.name if sample else None
+        if name not in (None, NAME_TO_FILL_IN, self.cell.cell.name):
+            what = f"the sample is {name} here; the cell file says {self.cell.cell.name}, and wins"
+            self.findings.warning(("sample", "name"), what, "remove it: a protocol holds for many cells")
+        return own if own is not None else said
+
+    def _check_reference(self) -> None:
+        window, reference = self.top.window, self.cell.reference
+        if window is None or window.vs is None or window.vs.casefold() == reference.name.casefold():
+            return
+        what = f"the window is against {window.vs}; {self.cell_findings.source.file} measures against {reference.name}"
+        hint = f"write the voltages against {reference.name}"
+        if reference.of is not None and window.vs.casefold() == reference.of.casefold():
+            low_volt, high_volt = (
+                volt - reference.offset_V for volt in (window.lower_voltage_V, window.upper_voltage_V)
+            )
+            hint = f"write lower_voltage_V: {low_volt:g}, upper_voltage_V: {high_volt:g}, vs: {reference.name}"
+        self.findings.error(("window", "vs"), what, hint)
+
+    def _check_cell(self, one_C_ampere: float | None) -> bool:
+        """Whether the cell file says what this protocol needs of it; if not, why, at its place in the cell file."""
+        needing = [index for index, step in enumerate(self.file.steps) if needs_rate(step)]
+        mass_gram = self.cell.active_mass_gram
+        if mass_gram is not None and (one_C_ampere is not None or not needing):
+            return True
+        if any(problem.path.startswith(("composite", "c_rate")) for problem in errors_in(self.cell_file.problems)):
+            return False
+        path, what, hint = _first_missing(self.cell)
+        if needing and one_C_ampere is None:
+            line = self.findings.source.key_at(step_path(needing[0], "rate_C")).line
+            needed_by = f"step {needing[0] + 1} of {self.findings.source.file}, rate_C on line {line},"
+            what += f"; {needed_by} needs the current of 1 C"
+        else:
+            what += "; capacities are given per gram of active mass"
+        self.cell_findings.error(path, what, hint, at_key=True)
+        return False
+
+    def _check_step_ids(self, drafts: list[Draft]) -> None:
+        lines: dict[str, int] = {}
+        for draft in drafts:
+            path = step_path(draft.index, "id")
+            if draft.step_id in lines:
+                what = f"the step id {draft.step_id} is also on line {lines[draft.step_id]}"
+                self.findings.error(path, what, "give each step its own id")
+            lines.setdefault(draft.step_id, self.findings.source.value_at(path).line)
+
+    def _check_bounds(self, bounds: Bounds) -> None:
+        low_volt, high_volt = bounds.low_volt.value, bounds.high_volt.value
+        if low_volt >= high_volt:
+            what = f"the lowest voltage, {low_volt:g} V, is not below the highest, {high_volt:g} V"
+            self.findings.error(("safety",), what, "write min_voltage_V below max_voltage_V", at_key=True)
+        for key, volt in (("min_voltage_V", low_volt), ("max_voltage_V", high_volt)):
+            if abs(volt) > self.limits.voltage_volt:
+                what = f"{volt:g} V is more than the {self.limits.model} measures"
+                self.findings.error(("safety", key), what, f"write {self.limits.voltage_volt:g} at most")
+        if bounds.low_ampere.value > 0 or bounds.high_ampere.value < 0:
+            what = "the bounds of the current leave out 0, where every run begins and ends"
+            self.findings.error(("safety",), what, "write min_current_mA below 0, max_current_mA above", at_key=True)
+        loosenings = [
+            ("min_voltage_V", bounds.low_volt.loosened, f"{bounds.low_volt.default:g} V"),
+            ("max_voltage_V", bounds.high_volt.loosened, f"{bounds.high_volt.default:g} V"),
+            ("min_current_mA", bounds.low_ampere.loosened, units.current_text(bounds.low_ampere.default)),
+            ("max_current_mA", bounds.high_ampere.loosened, units.current_text(bounds.high_ampere.default)),
+            (
+                "max_capacity_mAh",
+                bounds.charge_ampere_hour.loosened,
+                f"{units.milliampere_hour(bounds.charge_ampere_hour.default):.4g} mAh",
+            ),
+            ("delay_s", bounds.rows_needed > 1, "0 s"),
+        ]
+        for key, is_loose, default in loosenings:
+            if is_loose:
+                self.findings.warning(("safety", key), f"looser than the default, {default}", "keep it only if meant")
+
+
+def _first_missing(cell: Cell) -> tuple[Path, str, str]:
+    """Place, lack and remedy of the first thing a cell file does not say on the way to mass and 1 C."""
+    composite = cell.composite
+    if composite is None or composite.mass_mg is None:
+        return ("composite", "mass_mg"), "the mass of the composite is missing", "write composite: {mass_mg: 10.00, …}"
+    if composite.active_fraction_percent is None and composite.cam_fraction is None:
+        path: Path = ("composite", "active_fraction_percent")
+        return path, "the fraction of active material is missing", "write active_fraction_percent: 75"
+    if cell.active_mass_gram is None:
+        return ("composite", "core_fraction"), "the mass fraction of the core is missing", "write core_fraction: 0.95"
+    return ("c_rate",), "what 1 C means is missing", "write c_rate: {mode: mass, specific_capacity_mAh_g: 200}"
+
+
+def _stem(file: str) -> str:
+    name = file.replace("\\", "/").rpartition("/")[2]
+    return name.rpartition(".")[0] or name

@@ -1,0 +1,53 @@
+"""The order in which a plan's steps are executed: loops walked, and what is still to come. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from daemon.plan import CurrentStep, LoopStep, Plan, RestStep
+
+PRACTICAL_SHARE = 0.8
+"""How much of the theoretical 1/C a half-cycle usually takes; only for saying how long a plan may last."""
+GUARD_OVER_THEORY = 1.5
+
+
+def next_step(plan: Plan, position: int, passes: Mapping[int, int]) -> tuple[int | None, dict[int, int]]:
+    """The first step at or after `position` that is executed, and the loops' completed passes when it is entered.
+
+    None: the plan has ended. `passes` counts, by a loop's position, how often its body has been passed so far.
+    """
+    counted = dict(passes)
+    at = position
+    while at < len(plan.steps):
+        step = plan.steps[at]
+        if not isinstance(step, LoopStep):
+            return at, counted
+        done = counted.get(at, 0) + 1
+        if done < step.passes:
+            counted[at] = done
+            at = step.first
+        else:
+            counted.pop(at, None)
+            at += 1
+    return None, counted
+
+
+def steps_to_come(plan: Plan, position: int, passes: Mapping[int, int]) -> Iterator[CurrentStep | RestStep]:
+    """Every step that will be executed from `position` on, in order, if none ends the run."""
+    at, counted = next_step(plan, position, passes)
+    while at is not None:
+        step = plan.steps[at]
+        if not isinstance(step, LoopStep):
+            yield step
+        at, counted = next_step(plan, at + 1, counted)
+
+
+def expected_second(step: CurrentStep | RestStep, measured_second: Mapping[str, float] | None = None) -> float:
+    """How long a step may take: as an earlier pass did (`measured_second` by step id), else by theory."""
+    if measured_second and step.step_id in measured_second:
+        return measured_second[step.step_id]
+    if isinstance(step, RestStep):
+        return step.until_time_second
+    if step.until_voltage_volt is None and step.until_time_second is not None:
+        return step.until_time_second
+    return step.guard_time_second / GUARD_OVER_THEORY * PRACTICAL_SHARE

@@ -1,0 +1,214 @@
+"""The kinds of value a file may hold, and how a mapping becomes a model or problems with their places."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from protocols import units
+from protocols.errors import BadValueError, Path, Problem
+from protocols.source import Source
+
+CLOSE_ENOUGH = 0.6
+"""How alike (0 to 1) a word must be to a known one to be offered in its place."""
+
+
+class Strict(BaseModel):
+    """A mapping in a file: every key known, nothing converted that was not meant to be."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+def _positive(value: float) -> float:
+    if value < units.SMALLEST:
+        raise BadValueError(f"{value:g} is not above 0", "write a number above 0")
+    return value
+
+
+def _not_negative(value: float) -> float:
+    if value < 0:
+        raise BadValueError(f"{value:g} is below 0", "write 0 or more")
+    return value
+
+
+def _some_time(value: float) -> float:
+    if value < units.SMALLEST:
+        raise BadValueError(f"a time of {value:g} s ends the step before it begins", "write a time above 0")
+    return value
+
+
+def _in_seconds(value: object) -> float:
+    try:
+        return units.number(value)
+    except BadValueError as error:
+        if not isinstance(value, str):
+            raise
+        try:
+            seconds = units.duration(value)
+        except BadValueError:
+            raise error from None
+        raise BadValueError(f"{value!r} has its own unit", f"write {seconds:g}, or the key without _s") from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        shown = str(value).lower() if isinstance(value, bool) else value
+        raise BadValueError(f"{shown} is not text", f'write "{shown}" in quotes')
+    if not value.strip():
+        raise BadValueError("is empty", "write a word")
+    return value
+
+
+def _name(value: object) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise BadValueError(f"{value} is a number, not a name", f'write a word, as in "pass {value}"')
+    return _text(value)
+
+
+def _count(value: object) -> int:
+    count = units.number(value)
+    if count != int(count):
+        raise BadValueError(f"{count:g} is not a whole number", f"write {int(count)} or {int(count) + 1}")
+    if count < 1:
+        raise BadValueError(f"{count:g} passes are none", "write 1 or more")
+    return int(count)
+
+
+def _current(value: float) -> float:
+    if abs(value) < units.SMALLEST:
+        raise BadValueError(f"{value:g} is no current", "write {step: open_circuit_voltage} for a rest")
+    return value
+
+
+def _magnitude(value: float) -> float:
+    if abs(value) < units.SMALLEST:
+        raise BadValueError(f"{value:g} is not a C-rate", "write a rate above 0, with a decimal point as in 0.1")
+    if value < 0:
+        raise BadValueError(f"{value:g} is a discharge alone", f"write {-value:g}: a cycle runs both ways")
+    return value
+
+
+def _listed(value: object) -> object:
+    if isinstance(value, list):
+        if not value:
+            raise BadValueError("the list is empty", "write at least one C-rate")
+        return value
+    return [value]
+
+
+Number = Annotated[float, BeforeValidator(units.number)]
+Positive = Annotated[float, AfterValidator(_positive), BeforeValidator(units.number)]
+NotNegative = Annotated[float, AfterValidator(_not_negative), BeforeValidator(units.number)]
+Seconds = Annotated[float, AfterValidator(_some_time), BeforeValidator(_in_seconds)]
+Duration = Annotated[float, AfterValidator(_some_time), BeforeValidator(units.duration)]
+Current = Annotated[float, AfterValidator(_current), BeforeValidator(units.number)]
+Rate = Annotated[float, AfterValidator(_current), BeforeValidator(units.rate)]
+Rates = Annotated[
+    list[Annotated[float, AfterValidator(_magnitude), BeforeValidator(units.rate)]], BeforeValidator(_listed)
+]
+Count = Annotated[int, BeforeValidator(_count)]
+Text = Annotated[str, BeforeValidator(_text)]
+Name = Annotated[str, BeforeValidator(_name)]
+
+Model = TypeVar("Model", bound=Strict)
+
+
+def read_model(
+    model: type[Model], source: Source, path: Path, value: object, elsewhere: Mapping[str, str] | None = None
+) -> tuple[Model | None, list[Problem]]:
+    """Make a model of the mapping at a path.
+
+    Top keys with an error are left out and the rest tried again, so that what is sound can still be checked further.
+
+    Args:
+        model: what the mapping must be.
+        source: where it was written.
+        path: the mapping's place in `source`.
+        value: the mapping.
+        elsewhere: key that is no field of the model to the sentence that says where it belongs.
+
+    Returns:
+        The model, None when a key it cannot do without is absent or wrong; and all problems.
+    """
+    if not isinstance(value, dict):
+        names = ", ".join(list(_names(model))[:3])
+        return None, [source.problem(path, f"is {_kind(value)}, not a mapping", f"write keys below it: {names}, …")]
+    present = {key: child for key, child in value.items() if child is not None}
+    try:
+        return model.model_validate(present), []
+    except ValidationError as found:
+        errors = found.errors(include_url=False)
+    problems = [_problem(model, source, path, error, elsewhere or {}) for error in errors]
+    bad = {error["loc"][0] for error in errors}
+    try:
+        return model.model_validate({key: child for key, child in present.items() if key not in bad}), problems
+    except ValidationError:
+        return None, problems
+
+
+def did_you_mean(word: str, known: list[str]) -> str | None:
+    """The known word that is most like one, or None when none is alike."""
+    folded = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=CLOSE_ENOUGH)
+    return folded[close[0]] if close else None
+
+
+def _problem(
+    model: type[Strict], source: Source, path: Path, error: ErrorDetails, elsewhere: Mapping[str, str]
+) -> Problem:
+    here = (*path, *error["loc"])
+    word = str(error["loc"][-1]) if error["loc"] else ""
+    if error["type"] == "extra_forbidden":
+        return _unknown_field(_model_of(model, error["loc"]), source, here, word, elsewhere)
+    if error["type"] == "missing":
+        return source.problem(here[:-1], f"{word} is missing", f"write {word}", at_key=True)
+    cause = error.get("ctx", {}).get("error")
+    if isinstance(cause, BadValueError):
+        return source.problem(here, cause.what, cause.what_to_write)
+    value = error["input"]
+    if error["type"] == "literal_error":
+        expected = str(error["ctx"]["expected"]).replace("'", "")
+        return source.problem(here, f"{value!r} is not known here", f"write {expected}")
+    wanted = {"list_type": "a list", "bool_type": "true or false"}.get(error["type"], "a mapping")
+    return source.problem(here, f"is {_kind(value)}, not {wanted}", f"write {wanted}")
+
+
+def _unknown_field(model: type[Strict], source: Source, here: Path, word: str, elsewhere: Mapping[str, str]) -> Problem:
+    known = _names(model)
+    if word in elsewhere:
+        what, hint = elsewhere[word], "remove it here"
+    else:
+        close = did_you_mean(word, [*known, *elsewhere])
+        what, hint = "unknown field", f"did you mean {close}?" if close else f"known here: {', '.join(known)}"
+        if close is not None and close not in known:
+            what, hint = f"unknown field; {close} {elsewhere[close]}", "remove it here"
+    return source.problem(here, what, hint, at_key=True)
+
+
+def _model_of(model: type[Strict], location: tuple[int | str, ...]) -> type[Strict]:
+    """The model that a nested mapping has to be."""
+    for part in location[:-1]:
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        annotation: Any = fields[str(part)].annotation if str(part) in fields else None
+        for inner in (annotation, *getattr(annotation, "__args__", ())):
+            if isinstance(inner, type) and issubclass(inner, Strict):
+                model = inner
+    return model
+
+
+def _names(model: type[Strict]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    return f"{value!r:.60}"

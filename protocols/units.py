@@ -1,0 +1,197 @@
+"""The one place where units are converted: what people write (mA, mAh, mg, "C/10", "10 h") to SI, and back."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from protocols.errors import BadValueError
+
+SECOND_PER_HOUR = 3600.0
+SECOND_PER_UNIT = {
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1.0),
+    **dict.fromkeys(("min", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hour", "hours"), SECOND_PER_HOUR),
+    **dict.fromkeys(("d", "day", "days"), 86400.0),
+}
+
+SMALLEST, LARGEST = 1e-9, 1e9
+"""No quantity in a file is nearer to zero, or farther, in the unit people write it in."""
+
+_NUMBER = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+_DECIMAL_COMMA = re.compile(r"([-+]?[0-9]+),([0-9]+)(.*)", re.DOTALL)
+_NUMBER_AND_REST = re.compile(rf"\s*([-+]?{_NUMBER})\s*(.*?)\s*", re.DOTALL)
+_RATE_FRACTION = re.compile(rf"([-+]?)\s*([CcDd1])\s*/\s*({_NUMBER})")
+_RATE_MULTIPLE = re.compile(rf"([-+]?{_NUMBER})\s*([CcDd])")
+_DURATION_PART = re.compile(rf"\s*({_NUMBER})\s*([A-Za-z]+)")
+_ISO_DURATION = re.compile(
+    rf"P(?:({_NUMBER})D)?(?:T(?:({_NUMBER})H)?(?:({_NUMBER})M)?(?:({_NUMBER})S)?)?",
+)
+
+
+def ampere(current_mA: float) -> float:
+    """Milliampere to ampere."""
+    return current_mA / 1000
+
+
+def milliampere(current_ampere: float) -> float:
+    """Ampere to milliampere."""
+    return current_ampere * 1000
+
+
+def ampere_hour(capacity_mAh: float) -> float:
+    """Milliampere-hour to ampere-hour."""
+    return capacity_mAh / 1000
+
+
+def milliampere_hour(capacity_ampere_hour: float) -> float:
+    """Ampere-hour to milliampere-hour."""
+    return capacity_ampere_hour * 1000
+
+
+def gram(mass_mg: float) -> float:
+    """Milligram to gram."""
+    return mass_mg / 1000
+
+
+def capacity_by_mass(specific_capacity_mAh_g: float, mass_gram: float) -> float:
+    """Ampere-hour that a mass holds."""
+    return _tidy(ampere_hour(specific_capacity_mAh_g * mass_gram))
+
+
+def capacity_by_area(areal_capacity_mAh_cm2: float, diameter_mm: float) -> float:
+    """Ampere-hour that a disc of a diameter holds."""
+    area_cm2 = math.pi * (diameter_mm / 20) ** 2
+    return ampere_hour(areal_capacity_mAh_cm2 * area_cm2)
+
+
+def specific_capacity(charge_ampere_hour: float, mass_gram: float) -> float:
+    """Milliampere-hour per gram."""
+    return charge_ampere_hour * 1000 / mass_gram
+
+
+def current_of_rate(rate_C: float, one_C_ampere: float) -> float:
+    """Ampere of a C-rate, sign kept."""
+    return _tidy(rate_C * one_C_ampere)
+
+
+def hour_in_seconds(time_hour: float) -> float:
+    """Hours to seconds."""
+    return time_hour * SECOND_PER_HOUR
+
+
+def current_text(current_ampere: float) -> str:
+    """A current as people write it: `1.5 mA`, `0.25 µA`, `2 A`."""
+    for scale, unit in ((1.0, "A"), (1e3, "mA")):
+        if abs(current_ampere) * scale >= 1:
+            return f"{current_ampere * scale:.6g} {unit}"
+    small = abs(current_ampere) < 1e-6
+    return f"{current_ampere * (1e6 if small else 1e3):.6g} {'µA' if small else 'mA'}"
+
+
+def time_text(time_second: float) -> str:
+    """A time as people write it: `10 h`, `90 s`."""
+    if time_second >= SECOND_PER_HOUR:
+        return f"{time_second / SECOND_PER_HOUR:.4g} h"
+    if time_second >= 120 and time_second % 60 == 0:
+        return f"{time_second / 60:.4g} min"
+    return f"{time_second:.6g} s"
+
+
+def number(value: object) -> float:
+    """A finite number as it was written in a file. Raises `BadValueError`, which says what was probably meant."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise BadValueError(f"{_shown(value)} is not a number", "write a number")
+    if isinstance(value, str):
+        raise _not_a_number(value)
+    try:
+        finite = float(value)
+    except OverflowError:
+        finite = math.inf
+    if not abs(finite) <= LARGEST:
+        raise BadValueError(f"{_shown(value)} is no quantity of a cell", f"write at most {LARGEST:g}")
+    return finite
+
+
+def rate(value: object) -> float:
+    """A C-rate, discharge negative: `0.1`, `C/10`, `0.1C`, `2C`, `D/2` (which is -0.5). Raises `BadValueError`."""
+    if not isinstance(value, str):
+        return number(value)
+    text = value.strip()
+    if fraction := _RATE_FRACTION.fullmatch(text):
+        sign, letter, divisor = fraction.groups()
+        magnitude = _quotient(text, float(divisor))
+        return -magnitude if (sign == "-") != (letter in "Dd") else magnitude
+    if multiple := _RATE_MULTIPLE.fullmatch(text):
+        signed = number(float(multiple[1]))
+        return -signed if multiple[2] in "Dd" else signed
+    _refuse_decimal_comma(text)
+    raise BadValueError(f"{_shown(value)} is not a C-rate", "write 0.1, C/10, 0.1C, or for a discharge -0.1 or D/10")
+
+
+def duration(value: object) -> float:
+    """Seconds of a time with its unit: `10 h`, `90 s`, `1 h 30 min`, ISO `PT10H`. Raises `BadValueError`."""
+    if not isinstance(value, str):
+        seconds = number(value)
+        raise BadValueError(f"{seconds:g} has no unit", f"write {seconds:g} s, or use the key that ends in _s")
+    text = value.strip()
+    _refuse_decimal_comma(text)
+    iso = _ISO_DURATION.fullmatch(text)
+    if iso and any(iso.groups()):
+        day, hour, minute, second = (float(part or 0) for part in iso.groups())
+        return number(day * 86400 + hour * SECOND_PER_HOUR + minute * 60 + second)
+    return number(_sum_of_parts(text))
+
+
+def _tidy(value: float) -> float:
+    """The nearest number of 12 digits, so that 0.1 C of 1.5 mA is 0.15 mA and not one part in 10^16 beside it."""
+    return float(f"{value:.12g}")
+
+
+def _sum_of_parts(text: str) -> float:
+    total, at = 0.0, 0
+    while at < len(text) or not text:
+        part = _DURATION_PART.match(text, at)
+        if part is None:
+            raise BadValueError(f"{_shown(text)} is not a time", "write 10 h, 90 s, 30 min, 1 h 30 min or PT10H")
+        if part[2] not in SECOND_PER_UNIT:
+            raise BadValueError(f"{_shown(part[2])} is not a unit of time here", "write s, min, h or d")
+        total += float(part[1]) * SECOND_PER_UNIT[part[2]]
+        at = part.end()
+    return total
+
+
+def _quotient(text: str, divisor: float) -> float:
+    if not 1 / LARGEST <= divisor <= LARGEST:
+        raise BadValueError(f"{_shown(text)} divides by what is no number here", "write C/10 for a tenth of 1 C")
+    return 1 / divisor
+
+
+def _refuse_decimal_comma(text: str) -> None:
+    comma = _DECIMAL_COMMA.fullmatch(text)
+    if comma is None:
+        return
+    whole, decimals, rest = comma.groups()
+    thousands = f" (or {whole}{decimals}{rest})" if len(decimals) == 3 else ""
+    raise BadValueError(f"decimal comma in {_shown(text)}", f"write {whole}.{decimals}{rest}{thousands}")
+
+
+def _not_a_number(text: str) -> BadValueError:
+    try:
+        _refuse_decimal_comma(text.strip())
+    except BadValueError as comma:
+        return comma
+    ungrouped = re.sub(r"[_' \t]", "", text)
+    if re.fullmatch(rf"[-+]?{_NUMBER}", ungrouped):
+        return BadValueError(f"{_shown(text)} is text, not a number", f"write {ungrouped}")
+    parts = _NUMBER_AND_REST.fullmatch(text)
+    if parts is None:
+        return BadValueError(f"{_shown(text)} is not a number", "write a number")
+    return BadValueError(
+        f"{_shown(text)} is not a number", f"write {parts[1]} alone; the unit is the last word of the key"
+    )
+
+
+def _shown(value: object) -> str:
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

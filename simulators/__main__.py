@@ -1,0 +1,85 @@
+"""The simulated laboratory as a process of its own: `presscell-bench BENCH.yaml`."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from simulators.assemble import Assembly, assemble, start_line
+from simulators.bench_file import BenchFileError, LoadedBenchFile, load_bench_file
+from simulators.control import ControlPort
+from simulators.log import BenchLog
+from simulators.owner import Ownership
+from simulators.pace import Timekeeper
+from simulators.serve import Listener
+
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
+
+@click.command()
+@click.argument("bench_file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--log", type=click.Path(dir_okay=False, path_type=Path), help="Write what the cell saw to this file.")
+@click.option("--seed", type=click.IntRange(min=0), help="Use this seed instead of the file's.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0),
+    help="Simulated seconds per real second while nobody owns the time; 0 lets it stand.",
+)
+@click.option("--end-when-owner-lost", is_flag=True, help="End 10 s after the owner of the time has vanished.")
+@click.option("--check", is_flag=True, help="Only tell what is wrong with the file.")
+def main(
+    bench_file: Path,
+    log: Path | None,
+    seed: int | None,
+    speed: float | None,
+    end_when_owner_lost: bool,  # noqa: FBT001
+    check: bool,  # noqa: FBT001
+) -> None:
+    """Serve the simulated laboratory that BENCH_FILE describes, on loopback ports.
+
+    One JSON line on stdout says where: {"control": "host:port", "cables": {...}}. Ends on `end` at the control port
+    and on SIGTERM; Ctrl-C is ignored, since it is meant for whoever uses the instruments.
+    """
+    try:
+        loaded = load_bench_file(bench_file)
+    except BenchFileError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    if check:
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    changes = {"seed": seed, "speed": speed}
+    content = loaded.content.model_copy(update={key: value for key, value in changes.items() if value is not None})
+    loaded = LoadedBenchFile(content, loaded.sha256)
+    try:
+        bench_log = BenchLog.at(log)
+        sys.exit(asyncio.run(serve(loaded, bench_log, end_when_lost=end_when_owner_lost)))
+    except OSError as error:
+        click.echo(f"{bench_file}: {error}", err=True)
+        sys.exit(1)
+
+
+async def serve(loaded: LoadedBenchFile, log: BenchLog, *, end_when_lost: bool) -> int:
+    """Serve a bench until it is told to end. Answers the exit code: 1 when the bench itself broke."""
+    loop = asyncio.get_running_loop()
+    reasons: asyncio.Future[str] = loop.create_future()
+
+    def stop(reason: str) -> None:
+        if not reasons.done():
+            reasons.set_result(reason)
+
+    def broke(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        loop.default_exception_handler(context)
+        stop("broke")
+
+    loop.set_exception_handler(broke)
+    for ending in ENDING_SIGNALS:
+        loop.add_signal_handler(ending, stop, ending.name.lower())
+    assembly = assemble(loaded, log)
+    await _serve_until(reasons, assembly, end_when_lost=end_when_lost, stop=stop)
+    reason = reasons.result()
+    assembly.bench.log_end(reason)
+    log.close()
+    return 1 if reason == "broke" else 0

@@ -1,0 +1,152 @@
+"""One cell, the instruments on it, and the time they share."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from simulators.device import CellUnderTest, Device
+from simulators.log import BenchLog
+from simulators.witness import Witness
+
+STANDSTILLS_ALLOWED = 10_000
+"""So many changes at one and the same time, and an instrument is going round in circles."""
+
+
+@dataclass
+class OutputState:
+    """How an instrument is connected to the cell."""
+
+    output_on: bool = False
+    relay_closed: bool = False
+    relay_operations: int = 0
+
+
+class BenchError(Exception):
+    """A simulated instrument broke the rules of `Device`; the bench can't go on."""
+
+
+class Bench:
+    """The conductor: moves time for the cell and all instruments together, as `Device` says.
+
+    How time is cut never changes what happens: `conduct` to one limit or to many gives the same cell, bytes and log.
+    At most one instrument may drive the cell's current.
+    """
+
+    def __init__(
+        self, cell: CellUnderTest, driving: Device | None, others: Sequence[Device], witness: Witness, log: BenchLog
+    ) -> None:
+        self._cell = cell
+        self._driving = driving
+        self._others = tuple(others)
+        self._witness = witness
+        self._log = log
+        devices = (driving, *others) if driving else tuple(others)
+        self.devices: Mapping[str, Device] = {device.name: device for device in devices}
+        self._busy = {name: device.busy for name, device in self.devices.items()}
+        self._outputs = {name: OutputState() for name in self.devices}
+
+    @property
+    def now_ns(self) -> int:
+        """Bench time."""
+        return self._cell.now_ns
+
+    @property
+    def busy(self) -> bool:
+        """Whether any instrument is doing something on its own that has an end."""
+        return any(device.busy for device in self.devices.values())
+
+    def conduct(self, limit_ns: int) -> tuple[str, ...]:
+        """Move time to a limit, or to the first moment at which instruments stop being busy; answers their names.
+
+        Raises:
+            BenchError: an instrument doesn't let time go on, or goes back.
+        """
+        standstills = 0
+        while self.now_ns < limit_ns:
+            before_ns = self.now_ns
+            self._move(self._next_stop_ns(limit_ns))
+            finished = self.finished()
+            if finished:
+                return finished
+            standstills = standstills + 1 if self.now_ns == before_ns else 0
+            if standstills > STANDSTILLS_ALLOWED:
+                raise BenchError(f"the instruments stay at {before_ns} ns and never get to {limit_ns} ns")
+        return ()
+
+    def finished(self) -> tuple[str, ...]:
+        """Names of the instruments that stopped being busy since this was last asked."""
+        was_busy, self._busy = self._busy, {name: device.busy for name, device in self.devices.items()}
+        return tuple(name for name, busy in self._busy.items() if was_busy[name] and not busy)
+
+    def receive(self, name: str, data: bytes) -> bytes:
+        """Give an instrument bytes from its cable; answers the bytes to send back. Time stands still."""
+        reply = self.devices[name].receive(data, self.now_ns)
+        self._witness.look()
+        return reply
+
+    def power_cycle(self, name: str) -> None:
+        """Take an instrument's power away and give it back."""
+        self.write("power_cycle", instrument=name)
+        self.devices[name].power_cycle(self.now_ns)
+        self._witness.look()
+
+    def hear_output(self, name: str, *, output_on: bool, relay_closed: bool) -> None:
+        """An instrument has switched its output or its relay at the present time: log what the cell saw."""
+        state = self._outputs[name]
+        opened = state.relay_closed and not relay_closed
+        extremes = self._witness.relay_opened(name) if opened else None
+        if relay_closed and not state.relay_closed:
+            self._witness.relay_closed(name)
+        state.relay_operations += relay_closed != state.relay_closed
+        state.output_on, state.relay_closed = output_on, relay_closed
+        self.write(
+            "output",
+            instrument=name,
+            **_words(state),
+            current_ampere=self._cell.current_ampere,
+            voltage_volt=self._witness.voltage_volt,
+            **self._charges(),
+            **({"min_voltage_volt": extremes.min_volt, "max_voltage_volt": extremes.max_volt} if extremes else {}),
+        )
+
+    def write(self, event: str, **fields: object) -> None:
+        """Add a line to the log, at the present time."""
+        self._log.write(self.now_ns, event, **fields)
+
+    def end(self, reason: str) -> None:
+        """Write the log's last line."""
+        self._witness.end()
+        instruments = {
+            name: {**_words(state), "relay_operations": state.relay_operations, "busy": self.devices[name].busy}
+            for name, state in self._outputs.items()
+        }
+        volt = self._witness.voltage_volt
+        self.write("end", reason=reason, voltage_volt=volt, **self._charges(), instruments=instruments)
+
+    def _charges(self) -> dict[str, float]:
+        return {
+            "charge_in_coulomb": self._cell.charge_in_coulomb,
+            "charge_out_coulomb": self._cell.charge_out_coulomb,
+        }
+
+    def _next_stop_ns(self, limit_ns: int) -> int:
+        stop_ns = limit_ns if self._driving is None else self._driving.run_to(limit_ns)
+        if not self.now_ns <= stop_ns <= limit_ns:
+            raise BenchError(f"asked to run from {self.now_ns} to {limit_ns} ns, an instrument answered {stop_ns}")
+        for device in self._others:
+            if device.run_to(stop_ns) != stop_ns:
+                raise BenchError(f"{device.name} wants to change the cell, which only one instrument may drive")
+        return stop_ns
+
+    def _move(self, to_ns: int) -> None:
+        self._witness.pass_over(to_ns)
+        self._cell.advance_to(to_ns)
+        for device in self.devices.values():
+            device.settle(to_ns)
+        self._witness.look()
+
+
+def _words(state: OutputState) -> dict[str, str]:
+    return {
+        "output": "on" if state.output_on else "off",
+        "relay": "closed" if state.relay_closed else "open",
+    }

@@ -1,0 +1,243 @@
+"""Reads bench files: YAML, strict, with every problem told at once and by its place."""
+
+import dataclasses
+import difflib
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from simulators.cell_parameters import CellParameters
+
+Place = tuple[int, int]
+Keys = tuple[str | int, ...]
+Places = dict[Keys, tuple[Place, Place]]
+"""Where the key and where the value of each field stands; of a section both are the key's place."""
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+QUOTES = "'\""
+Port = Annotated[int, Field(ge=0, le=65535)]
+Celsius = Annotated[float, Field(ge=-40, le=150)]
+
+
+class Strict(BaseModel):
+    """A part of the file: nothing unknown, nothing guessed, no NaN."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Window(Strict):
+    """The true cell voltages that are no excursion."""
+
+    lower_voltage_V: float
+    upper_voltage_V: float
+
+    @model_validator(mode="after")
+    def _is_a_window(self) -> "Window":
+        if self.lower_voltage_V >= self.upper_voltage_V:
+            raise ValueError("the window is empty; lower_voltage_V must be below upper_voltage_V")
+        return self
+
+
+_OVERRIDES: dict[str, Any] = {field.name: (float | None, None) for field in dataclasses.fields(CellParameters)}
+CellOverrides = create_model("CellOverrides", __base__=Strict, **_OVERRIDES)
+"""Any of the cell's parameters, by its name in `CellParameters`."""
+
+
+class CellSection(Strict):
+    """The cell and the jig it is in."""
+
+    sample: Literal["BM-05", "bare"]
+    chamber_temperature_C: Celsius = 55.0
+    start_temperature_C: Celsius | None = None
+    torque_Nm: Annotated[float, Field(ge=0, le=50)] = 5.0
+    spread_seed: int | None = None
+    parameters: CellOverrides = CellOverrides()  # type: ignore[valid-type]
+
+
+class TcpTransport(Strict):
+    """A loopback TCP server; port 0 takes a free one. `dst_port` adds a dead-socket-termination port."""
+
+    kind: Literal["tcp"]
+    port: Port = 0
+    dst_port: Port | None = None
+
+
+class InstrumentSection(Strict):
+    """One instrument on the cell."""
+
+    name: Name
+    model: Literal["2450", "2460", "2461"]
+    role: Literal["potentiostat"]
+    serial_number: Annotated[str, Field(pattern=r"^[0-9A-Za-z]{1,20}$")]
+    firmware: Annotated[str, Field(pattern=r"^[0-9A-Za-z.]{1,20}$")]
+    transport: TcpTransport
+
+
+class BenchFile(Strict):
+    """A simulated laboratory."""
+
+    name: Name
+    seed: int = Field(default=1, ge=0)
+    speed: float = Field(default=1.0, ge=0)
+    utc_start: datetime | None = None
+    noise: bool = True
+    cell: CellSection
+    window: Window | None = None
+    instruments: Annotated[list[InstrumentSection], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _wiring_is_possible(self) -> "BenchFile":
+        names = [instrument.name for instrument in self.instruments]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two instruments are called {', '.join(twice)}; give each a name of its own")
+        if sum(instrument.role == "potentiostat" for instrument in self.instruments) > 1:
+            raise ValueError("two potentiostats drive one cell; leave one")
+        return self
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """One thing wrong in a file. Lines, columns and the items of lists in `path` count from 1."""
+
+    file: str
+    place: Place
+    path: str
+    what: str
+    what_to_write: str = ""
+
+    def __str__(self) -> str:
+        line, column = self.place
+        parts = (f"{self.file}:{line}:{column}", self.path, self.what, self.what_to_write)
+        return "  ".join(part for part in parts if part)
+
+
+class BenchFileError(Exception):
+    """A bench file that can't be used; `problems` is never empty."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedBenchFile:
+    """What a bench file says, and the SHA-256 of its text."""
+
+    content: BenchFile
+    sha256: str
+
+
+def load_bench_file(path: Path) -> LoadedBenchFile:
+    """Read a bench file.
+
+    Raises:
+        OSError: it can't be read.
+        BenchFileError: it is no bench file; with all that is wrong, except that bad YAML ends at the first.
+    """
+    text = path.read_bytes()
+    return LoadedBenchFile(read_bench(text, str(path)), hashlib.sha256(text).hexdigest())
+
+
+def read_bench(text: bytes, file: str) -> BenchFile:
+    """Read the text of a bench file; `file` is what problems call it. Raises BenchFileError."""
+    try:
+        document = YAML(typ="rt").load(text.decode())
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        what = (error.problem or "no YAML").splitlines()[0]
+        raise BenchFileError([Problem(file, place, "", what)]) from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise BenchFileError([Problem(file, (1, 1), "", f"no text in UTF-8: {error}")]) from None
+    places: Places = {(): ((1, 1), (1, 1))}
+    plain = _plain(document, (), places)
+    try:
+        return BenchFile.model_validate(plain)
+    except ValidationError as error:
+        problems = [_problem(file, dict(details), places) for details in error.errors()]
+        raise BenchFileError(sorted(problems, key=lambda problem: problem.place)) from None
+
+
+def _plain(node: object, keys: Keys, places: Places) -> object:
+    """The document without ruamel's types; notes where everything stands."""
+    if isinstance(node, CommentedMap):
+        for key, value in node.items():
+            key_place = _place(node.lc.key(key))
+            section = isinstance(value, CommentedMap | CommentedSeq)
+            places[*keys, key] = (key_place, key_place if section else _place(node.lc.value(key)))
+        return {key: _plain(value, (*keys, key), places) for key, value in node.items()}
+    if isinstance(node, CommentedSeq):
+        for index in range(len(node)):
+            places[*keys, index] = (_place(node.lc.item(index)),) * 2
+        return [_plain(value, (*keys, index), places) for index, value in enumerate(node)]
+    if isinstance(node, datetime):
+        return datetime.fromisoformat(node.isoformat()).replace(tzinfo=node.tzinfo or UTC)
+    if isinstance(node, bool):
+        return node
+    kinds = (int, float, str)
+    return next((kind(node) for kind in kinds if isinstance(node, kind)), node)
+
+
+def _place(line_and_column: tuple[int, int]) -> Place:
+    return (line_and_column[0] + 1, line_and_column[1] + 1)
+
+
+def _problem(file: str, details: Mapping[str, Any], places: Places) -> Problem:
+    keys: Keys = details["loc"]
+    known = keys
+    while known not in places:
+        known = known[:-1]
+    key_place, value_place = places[known]
+    path = "".join(f"[{key + 1}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
+    place = key_place if details["type"] == "extra_forbidden" else value_place
+    return Problem(file, place, path, *_what(details))
+
+
+def _what(details: Mapping[str, Any]) -> tuple[str, str]:
+    """What is wrong, and what to write instead."""
+    keys: Keys = details["loc"]
+    found = repr(details["input"])[:60]
+    number = found.strip(QUOTES).replace(",", ".")
+    match details["type"]:
+        case "missing":
+            return "is missing", ""
+        case "extra_forbidden":
+            return "unknown field", _suggestion(str(keys[-1]), _fields_beside(keys))
+        case "invalid_key":
+            return f"{found} is no name of a field", "a number has a point, not a comma"
+        case "string_type":
+            return f"expected text, found {found}", f'write it in quotes: "{details["input"]}"'
+        case "float_type" | "int_type":
+            return f"expected a number, found {found}", f"write {number}" if "," in found else ""
+        case "model_type":
+            return f"expected fields with values, found {found}", ""
+        case "value_error":
+            what, _, what_to_write = str(details["ctx"]["error"]).partition("; ")
+            return what, what_to_write
+    return f"{details['msg'][0].lower()}{details['msg'][1:]}, found {found}", ""
+
+
+def _fields_beside(keys: Keys) -> list[str]:
+    """The fields that could stand where an unknown one does."""
+    sections: dict[str | int, type[BaseModel]] = {
+        "cell": CellSection,
+        "parameters": CellOverrides,
+        "window": Window,
+        "transport": TcpTransport,
+        "instruments": InstrumentSection,
+    }
+    above = [key for key in keys[:-1] if isinstance(key, str)]
+    return list((sections[above[-1]] if above else BenchFile).model_fields)
+
+
+def _suggestion(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"write one of {', '.join(known)}"

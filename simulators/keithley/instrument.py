@@ -1,0 +1,412 @@
+"""The instrument behind the wire: settings, output, readings and time; knows no message."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulators.device import CellUnderTest
+from simulators.keithley import bulk
+from simulators.keithley.analog import Calibration, FrontEnd
+from simulators.keithley.buffers import BufferSet, Readings
+from simulators.keithley.events import (
+    NO_CONFIGURATION,
+    OUT_OF_RANGE,
+    SETTINGS_CONFLICT,
+    CommandError,
+    EventKind,
+    EventLog,
+    LogEntry,
+    Status,
+)
+from simulators.keithley.models import Model
+from simulators.keithley.settings import ConfigurationLists, Settings, Setting, settings_of
+from simulators.keithley.source import Drive, Regulator, demand_of
+from simulators.keithley.timers import FAR_NS, EventBus, Timer
+from simulators.keithley.tracing import Pass
+from simulators.keithley.trigger_model import TriggerModel
+
+POWER_ON = 128
+OPERATION_COMPLETE = 1
+_UNITS = {"VOLT": 0, "CURR": 1, "RES": 2}
+
+Listener = Callable[[str, dict[str, object]], None]
+
+
+class Instrument:
+    """One source-measure unit on one cell; time is the bench's, in nanoseconds.
+
+    `listener` hears of `output`, `limit`, `trigger_model` and `power`, each with `time_ns` and what has changed.
+    `relay_operations` counts openings and closings of the output relay. `ignore_output_off` is a fault: the output then
+    stays on whatever is said.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        serial_number: str,
+        cell: CellUnderTest,
+        seed: int,
+        line_frequency_hertz: float,
+        utc_start_second: int,
+    ) -> None:
+        self.model = model
+        self.cell = cell
+        self.line_frequency_hertz = line_frequency_hertz
+        self.listener: Listener | None = None
+        self.relay_operations = 0
+        self.ignore_output_off = False
+        self.now_ns = cell.now_ns
+        self._seed = seed
+        self._utc_start_ns = utc_start_second * 1_000_000_000
+        self._power_on_count = 0
+        self._relay_closed = False
+        self.regulator = Regulator(cell)
+        self._table = settings_of(model)
+        self.set_serial_number(serial_number)
+        self._power_on()
+
+    def _power_on(self) -> None:
+        self._power_on_count += 1
+        self.settings = Settings(self._table)
+        self.buffers = BufferSet()
+        self.events_log = EventLog()
+        self.status = Status(standard_event=POWER_ON)
+        self.source_lists = ConfigurationLists("source", NO_CONFIGURATION)
+        self.sense_lists = ConfigurationLists("sense", NO_CONFIGURATION)
+        self.trigger_events = EventBus()
+        self.trigger_model = TriggerModel(self, self.trigger_events)
+        self.clock_offset_ns = self._utc_start_ns
+        self.output_on = False
+        self.completion_wanted = False
+        self._reading_count = 0
+        self._starts_group = False
+        self._recalled: dict[str, int] = {}
+        self._front: tuple[int, FrontEnd] | None = None
+        self._stop_ns = -1
+        self._model_due = False
+        self._unlike_ns = FAR_NS
+        self._drive_output()
+
+    def power_cycle(self, now_ns: int) -> None:
+        """Off and on again: settings, buffers and log are lost, the output is off in its default off-state."""
+        self.now_ns = now_ns
+        was_busy = self.trigger_model.running
+        block = self.trigger_model.pointer
+        self._open_relay()
+        self._power_on()
+        if was_busy:
+            self.tell("trigger_model", state="ended", reason="power lost", block=block)
+        self.tell("power", relay_closed=self._relay_closed)
+
+    def _open_relay(self) -> None:
+        if self.cell.current_ampere:
+            self.cell.set_current(0.0)
+        self._count_relay(closed=False)
+
+    def reset(self) -> None:
+        """`*RST`: defaults, output off, no model, no user buffers, default buffers empty [user buffers unverified]."""
+        self.trigger_model.abort(self.now_ns)
+        self.output_on = self.output_on and self.ignore_output_off
+        self.settings.reset()
+        self.buffers.reset()
+        self.source_lists.clear()
+        self.sense_lists.clear()
+        for timer in self.trigger_events.timers.values():
+            timer.disable(self.now_ns)
+        self.trigger_events.timers.update({name: Timer() for name in self.trigger_events.timers})
+        self.trigger_model.load({}, self.now_ns)
+        self.completion_wanted = False
+        self._drive_output()
+
+    def set_serial_number(self, serial_number: str) -> None:
+        """Become another instrument of the same model, with other errors."""
+        self.serial_number = serial_number
+        self.calibration = Calibration(self.model, self._seed, serial_number)
+        self._front = None
+
+    def stamp_ns(self, at_ns: int) -> int:
+        """A bench time on the instrument's clock, nanoseconds since 1970."""
+        return at_ns + self.clock_offset_ns
+
+    def tell(self, kind: str, **details: object) -> None:
+        """Let the listener know of a change."""
+        if self.listener:
+            self.listener(kind, {"time_ns": self.now_ns, **details})
+
+    def log(self, code: int, text: str, kind: EventKind) -> None:
+        """Write into the event log."""
+        self.events_log.post(LogEntry(code, text, kind, self.stamp_ns(self.now_ns)))
+        self.status.operation.see(code)
+        self.status.questionable.see(code)
+
+    # --- settings -------------------------------------------------------------------------------------------------
+
+    def require_idle(self) -> None:
+        """Raises CommandError while a trigger model runs [code -221 unverified]."""
+        if self.trigger_model.running:
+            raise CommandError(SETTINGS_CONFLICT[0], f"{SETTINGS_CONFLICT[1]}; trigger model is running")
+
+    def change(self, setting: Setting, value: float | bool | str) -> None:  # noqa: FBT001
+        """Change a setting, and what follows from it. Raises CommandError while a model runs, but for free ones."""
+        if setting.group != "free":
+            self.require_idle()
+        self.settings.put(setting.key, value)
+        if setting.group in {"source", "output"}:
+            self.settings_changed()
+
+    def settings_changed(self) -> None:
+        """Let the output follow the settings."""
+        if demand_of(self.settings, self.calibration, output_on=self.output_on) != self.regulator.demand:
+            self._drive_output()
+
+    def front_end(self) -> FrontEnd:
+        """The analog side under today's settings."""
+        if self._front is None or self._front[0] != self.settings.version:
+            made = self.calibration.front_end(self.settings, self.line_frequency_hertz, self._power_on_count)
+            self._front = (self.settings.version, made)
+        return self._front[1]
+
+    # --- output ---------------------------------------------------------------------------------------------------
+
+    def set_output(self, *, on: bool) -> None:
+        """Switch the output now."""
+        if not on and self.ignore_output_off:
+            return
+        changed, self.output_on = on != self.output_on, on
+        self._drive_output(told=changed)
+
+    def _drive_output(self, *, told: bool = False) -> None:
+        was_limited = self.regulator.limited
+        demand = demand_of(self.settings, self.calibration, output_on=self.output_on)
+        self.regulator.regulate(demand, self.now_ns)
+        if self._count_relay(closed=self.regulator.connected) or told:
+            self._tell_output()
+        self._note_limit(was_limited=was_limited)
+
+    def _count_relay(self, *, closed: bool) -> bool:
+        changed = closed != self._relay_closed
+        self._relay_closed = closed
+        self.relay_operations += changed
+        return changed
+
+    def _tell_output(self) -> None:
+        function = self.settings.word("SOUR:FUNC")
+        self.tell(
+            "output",
+            on=self.output_on,
+            relay_closed=self._relay_closed,
+            source=function,
+            level=self.settings.number(f"SOUR:{function}:LEV"),
+            current_ampere=self.cell.current_ampere,
+            off_state=self.settings.word(f"OUTP:{function}:SMOD"),
+            relay_operations=self.relay_operations,
+        )
+
+    def _note_limit(self, *, was_limited: bool) -> None:
+        if self.regulator.limited == was_limited:
+            return
+        if self.regulator.limited and self.output_on:
+            self.trigger_events.emit("SLIM", self.now_ns)
+        self.tell("limit", limited=self.regulator.limited, current_ampere=self.cell.current_ampere)
+
+    # --- readings -------------------------------------------------------------------------------------------------
+
+    def take_readings(self, buffer: str, count: int) -> None:
+        """Make readings outside a model, all at the present instant."""
+        if not self.regulator.is_fresh(self.now_ns):
+            self._drive_output()
+        self._starts_group = True
+        times_ns = np.full(count, self.now_ns, dtype=np.int64)
+        self._store(buffer, self._readings_at(times_ns))
+
+    def take_reading(self, buffer: str) -> float:
+        """Measure once, now, and store it; answer the reading."""
+        made = self._readings_at(np.array([self.now_ns], dtype=np.int64))
+        self._store(buffer, made)
+        return float(made.reading[0])
+
+    def _readings_at(self, times_ns: NDArray[np.int64]) -> Readings:
+        front, count = self.front_end(), len(times_ns)
+        if self.regulator.drive is Drive.OPEN:
+            volts = np.zeros(count)
+        else:
+            volts = self.cell.forecast(times_ns).voltage_volt
+        reading, source = front.read(volts, self.cell.current_ampere, self._reading_count)
+        status = np.full(count, 8 * (self.settings.word("ROUT:TERM") == "FRON"), np.int16)
+        if self._starts_group:
+            status[0] |= 256
+        status[np.abs(reading) >= 9e37] |= 1
+        units = _UNITS[front.sense] | _UNITS[front.source] << 2
+        made = Readings(
+            times_ns + self.clock_offset_ns,
+            reading,
+            source,
+            np.full(count, self._source_status(), np.int16),
+            status,
+            np.full(count, units, np.int8),
+        )
+        return made
+
+    def _source_status(self) -> int:
+        sense, source = self.settings.word("SENS:FUNC"), self.settings.word("SOUR:FUNC")
+        limited = self.regulator.limited and self.output_on
+        return (
+            4 * (self.regulator.protecting and self.output_on)
+            | 8 * self.settings.flag(f"SOUR:{source}:READ:BACK")
+            | 32 * limited
+            | 64 * (self.settings.flag(f"SENS:{sense}:RSEN") and self.output_on)
+            | 128 * self.output_on
+        )
+
+    def _store(self, buffer: str, made: Readings) -> None:
+        self._reading_count += len(made)
+        self._starts_group = False
+        for code, text in self.buffers.get(buffer).store(made):
+            self.log(code, text, EventKind.INFORMATION if code != 4915 else EventKind.WARNING)
+
+    # --- what a trigger model asks for ------------------------------------------------------------------------------
+
+    def reading_duration_ns(self) -> int:
+        """How long one reading takes."""
+        return self.front_end().reading_ns
+
+    def clear_buffer(self, name: str) -> None:
+        """Empty a reading buffer."""
+        self.buffers.get(name).clear()
+
+    def has_buffer(self, name: str) -> bool:
+        """Whether there is such a reading buffer."""
+        return name in self.buffers
+
+    def user_delay_ns(self, name: str) -> int:
+        """A user delay, such as SOUR1; those of the sense side are 0 here."""
+        key = f"SOUR:{self.settings.word('SOUR:FUNC')}:DEL:USER{name[-1]}"
+        return round(self.settings.number(key) * 1e9) if name.startswith("SOUR") else 0
+
+    def dynamic_limits(self, limit: int) -> tuple[float, float]:
+        """The limits of `:CALC2` for what is measured."""
+        key = f"CALC2:{self.settings.word('SENS:FUNC')}:LIM{limit}"
+        return self.settings.number(f"{key}:LOW"), self.settings.number(f"{key}:UPP")
+
+    def recall(self, name: str, index: int | None, step: int) -> None:
+        """Recall a point of a configuration list; without an index the next one after the last recalled."""
+        lists = self.source_lists if name in self.source_lists.names() else self.sense_lists
+        if index is None:
+            size = len(lists.get(name))
+            index = (self._recalled.get(name, 0) + step - 1) % max(size, 1) + 1
+        try:
+            values = lists.recall(name, index)
+        except CommandError as error:
+            self.log(error.code, error.text, EventKind.ERROR)
+            return
+        self._recalled[name] = index
+        self.settings.restore(values)
+        self.settings_changed()
+
+    def model_changed(self, state: str, reason: str, block: int) -> None:
+        """The model has started or ended."""
+        if state == "started":
+            self._starts_group = True
+        self.tell("trigger_model", state=state, reason=reason, block=block)
+
+    def recall_now(self, lists: ConfigurationLists, name: str, index: int) -> None:
+        """`:CONF:LIST:REC`: take over a stored point. Raises CommandError when there is none."""
+        self.settings.restore(lists.recall(name, index))
+        self.settings_changed()
+
+    # --- time -------------------------------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether a model runs, or has ended so lately that `:TRIG:STAT?` doesn't show it yet."""
+        return self.trigger_model.running or self.now_ns < self.trigger_model.idle_seen_ns
+
+    def run_to(self, limit_ns: int) -> int:
+        """Do all that happens before `limit_ns`; stop earlier to change the cell's current, or to stop being busy."""
+        self.regulator.forget_looks()
+        self._stop_ns, self._unlike_ns = -1, FAR_NS
+        model = self.trigger_model
+        while True:
+            due_ns = model.next_ns()
+            seen_ns = model.idle_seen_ns if not model.running and self.now_ns < model.idle_seen_ns else FAR_NS
+            until_ns = min(due_ns, seen_ns, limit_ns)
+            change_ns = self.regulator.next_change_ns(self.now_ns, until_ns, limit_ns)
+            stop_ns = min(change_ns, until_ns)
+            self.now_ns = stop_ns
+            if stop_ns >= limit_ns:
+                return limit_ns
+            stale = model.measures_next and not self.regulator.is_fresh(stop_ns)
+            if change_ns == stop_ns or stop_ns == seen_ns or model.drives_next or stale:
+                self._stop_ns = stop_ns
+                self._model_due = change_ns != stop_ns and not stale and stop_ns == due_ns
+                return stop_ns
+            model.step(stop_ns)
+            if model.jumped_from:
+                self._leap(limit_ns)
+
+    def settle(self, now_ns: int) -> None:
+        """Make the change that stopped `run_to`, if it is due now."""
+        if now_ns != self._stop_ns:
+            return
+        self._stop_ns = -1
+        if self._model_due:
+            self.trigger_model.step(now_ns)
+        elif not self.regulator.is_fresh(now_ns) or self.regulator.drive is Drive.CURRENT:
+            self._drive_output()
+
+    def _leap(self, limit_ns: int) -> None:
+        model = self.trigger_model
+        loop = model.tracer.passes.get(model.jumped_from)
+        if loop is None or not self.regulator.steady or self._starts_group:
+            return
+        spare = bulk.passes_left_over(loop)
+        count = bulk.passes_until(loop, self.now_ns, min(limit_ns, self._unlike_ns + 1))
+        if count - spare < bulk.FEWEST_PASSES:
+            return
+        now = model.snapshot()
+        if not loop.fits(now):
+            return
+        count = min(count, bulk.passes_allowed(loop, now, model, self.buffers))
+        change_ns = self.regulator.next_change_ns(self.now_ns, self.now_ns + count * loop.period_ns, limit_ns)
+        count = min(count, bulk.passes_until(loop, self.now_ns, change_ns))
+        if count - spare >= bulk.FEWEST_PASSES:
+            self._leap_over(loop, count, spare)
+
+    def _leap_over(self, loop: Pass, count: int, spare: int) -> None:
+        model, width = self.trigger_model, len(loop.offsets_ns)
+        starts_ns = self.now_ns + loop.period_ns * np.arange(count, dtype=np.int64)
+        times_ns = (starts_ns[:, np.newaxis] + np.array(loop.offsets_ns, dtype=np.int64)).ravel()
+        made = self._readings_at(times_ns)
+        alike = bulk.like_passes(loop, made.reading.reshape(count, width), model)
+        if alike < count:
+            self._unlike_ns = self.now_ns + alike * loop.period_ns
+        done = alike - spare
+        if done <= 0:
+            return
+        for name in sorted(set(loop.reading_buffers)):
+            kept = np.flatnonzero(np.array([name == buffer for buffer in loop.reading_buffers] * done))
+            self.buffers.get(name).store(made.taken(kept))
+        self._reading_count += done * width
+        bulk.remember_last(loop, made.reading[: done * width].reshape(done, width), model)
+        model.skip(
+            duration_ns=done * loop.period_ns,
+            counted={number: step * done for number, step in loop.counts.items()},
+            forgotten={key: step * done for key, step in loop.forgotten.items()},
+        )
+        model.tracer.interrupt()
+        self.now_ns = model.now_ns
+
+    # --- what the wire asks -----------------------------------------------------------------------------------------
+
+    def check_level(self, function: str, level: float) -> None:
+        """Raises CommandError -222 when a fixed source range doesn't hold a level."""
+        largest = 1.05 * self.settings.number(f"SOUR:{function}:RANG")
+        if not self.settings.flag(f"SOUR:{function}:RANG:AUTO") and abs(level) > largest * (1 + 1e-12):
+            raise CommandError(*OUT_OF_RANGE)
+
+    def complete_operations(self) -> None:
+        """Set the operation-complete bit if it was asked for and nothing runs."""
+        if self.completion_wanted and not self.trigger_model.running:
+            self.completion_wanted = False
+            self.status.standard_event |= OPERATION_COMPLETE

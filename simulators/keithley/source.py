@@ -1,0 +1,241 @@
+"""What the output does to the cell: the demand the settings make, and the regulator that meets it within its limits."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulators.device import CellUnderTest
+from simulators.keithley.analog import Calibration, source_range
+from simulators.keithley.models import RANGE_OVERREACH, smallest_range
+from simulators.keithley.settings import Settings
+from simulators.keithley.timers import FAR_NS
+
+REFRESH_NS = 100_000_000
+"""How often a held voltage asks the cell for its current."""
+LOOK_NS = 5_000_000_000
+FINE_LOOK_NS = 10_000_000
+_LOOKS_AT_ONCE = 512
+
+
+class Drive(Enum):
+    """What the output is, seen from the cell."""
+
+    OPEN = "open"
+    CURRENT = "current"
+    VOLTAGE = "voltage"
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What the output should do, in true values.
+
+    A current is held while the voltage stays between `low` and `high` (volt); a voltage while the current does (ampere).
+    No current exceeds `most_ampere`. `protected` says that an overvoltage protection set `low` and `high`.
+    """
+
+    drive: Drive
+    target: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    most_ampere: float = 0.0
+    protected: bool = False
+
+
+OPEN = Demand(Drive.OPEN)
+
+
+def demand_of(settings: Settings, calibration: Calibration, *, output_on: bool) -> Demand:
+    """What the output does under some settings.
+
+    Off: NORM is a 0 V source limited to 10 % of the current range, HIMP an open relay, ZERO a 0 V source with the set
+    limit, GUAR a 0 A source [manual 2461A; GUAR and ZERO in this simplified form unverified].
+    """
+    function = settings.word("SOUR:FUNC")
+    if not output_on:
+        return _off_demand(settings, calibration, settings.word(f"OUTP:{function}:SMOD"))
+    if function == "CURR":
+        return _current_demand(settings, calibration, settings.number("SOUR:CURR:LEV"))
+    limit = settings.number("SOUR:VOLT:ILIM")
+    return _voltage_demand(settings, calibration, settings.number("SOUR:VOLT:LEV"), limit)
+
+
+def _off_demand(settings: Settings, calibration: Calibration, state: str) -> Demand:
+    if state == "HIMP":
+        return OPEN
+    if state == "GUAR":
+        return _current_demand(settings, calibration, 0.0)
+    limit = 0.1 * current_range(settings, calibration) if state == "NORM" else settings.number("SOUR:VOLT:ILIM")
+    return Demand(Drive.VOLTAGE, 0.0, -limit, limit, limit)
+
+
+def current_range(settings: Settings, calibration: Calibration) -> float:
+    """The present current range: the source's, or when it sources voltage the one measured on or needed by the limit."""
+    ranges = calibration.model.current_ranges_ampere
+    if settings.word("SOUR:FUNC") == "CURR":
+        return source_range(settings, "CURR", ranges)
+    if not settings.flag("SENS:CURR:RANG:AUTO"):
+        return settings.number("SENS:CURR:RANG")
+    return smallest_range(ranges, settings.number("SOUR:VOLT:ILIM")) or ranges[-1]
+
+
+def _protection_volt(settings: Settings, calibration: Calibration) -> float:
+    name = settings.word("SOUR:PROT")
+    return float("inf") if name == "NONE" else calibration.protection_volt(float(name.removeprefix("PROT")))
+
+
+def _current_demand(settings: Settings, calibration: Calibration, level: float) -> Demand:
+    ranges = calibration.model.current_ranges_ampere
+    full_scale = source_range(settings, "CURR", ranges)
+    set_limit = settings.number("SOUR:CURR:VLIM")
+    volt_ranges = calibration.model.voltage_ranges_volt
+    volt_range = smallest_range(volt_ranges, set_limit) or volt_ranges[-1]
+    limit, protection = calibration.true_volt(set_limit, volt_range), _protection_volt(settings, calibration)
+    bound = min(limit, protection)
+    return Demand(
+        Drive.CURRENT,
+        calibration.true_ampere(level, full_scale),
+        -bound,
+        bound,
+        RANGE_OVERREACH * full_scale,
+        protection < limit,
+    )
+
+
+def _voltage_demand(settings: Settings, calibration: Calibration, level: float, set_limit: float) -> Demand:
+    full_scale = source_range(settings, "VOLT", calibration.model.voltage_ranges_volt)
+    volt, protection = calibration.true_volt(level, full_scale), _protection_volt(settings, calibration)
+    limit = calibration.true_ampere(set_limit, current_range(settings, calibration))
+    held = min(max(volt, -protection), protection)
+    return Demand(Drive.VOLTAGE, held, -limit, limit, limit, held != volt)
+
+
+class Regulator:
+    """Meets a demand on the cell; it looks at the cell's voltage on its own to find out when it must act.
+
+    The current is constant while `drive` is CURRENT: a programmed one within its voltage limits, or the limiting current
+    of a voltage source. While `drive` is VOLTAGE the current is asked of the cell anew every REFRESH_NS and at every
+    reading. The moment a limit is reached is found on a grid of FINE_LOOK_NS.
+    """
+
+    def __init__(self, cell: CellUnderTest) -> None:
+        self._cell = cell
+        self.demand = OPEN
+        self.drive = Drive.OPEN
+        self.limited = False
+        self._held_volt = 0.0
+        self._bounds = (-np.inf, np.inf)
+        self._acted_ns = -1
+        self._clear_to_ns = -1
+        self._crossing_ns = FAR_NS
+
+    @property
+    def protecting(self) -> bool:
+        """Whether the overvoltage protection is what limits."""
+        return self.demand.protected and (self.limited or self.demand.drive is Drive.VOLTAGE)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the output relay is closed."""
+        return self.demand.drive is not Drive.OPEN
+
+    @property
+    def steady(self) -> bool:
+        """Whether the current stays as it is until a limit is reached."""
+        return self.drive is not Drive.VOLTAGE
+
+    def is_fresh(self, now_ns: int) -> bool:
+        """Whether the current is what the demand makes it just now."""
+        return self.steady or self._acted_ns == now_ns
+
+    def regulate(self, demand: Demand, now_ns: int) -> None:
+        """Set the cell's current to what a demand makes it now; the cell has been brought to now."""
+        self.demand = demand
+        self._acted_ns = now_ns
+        self.forget_looks()
+        if demand.drive is Drive.OPEN:
+            self._steady(0.0, -np.inf, np.inf, limited=False)
+            self.drive = Drive.OPEN
+        elif demand.drive is Drive.CURRENT:
+            self._hold_current(demand)
+        else:
+            self._hold_voltage(demand)
+
+    def forget_looks(self) -> None:
+        """Look ahead anew: something else may have changed what the cell will do."""
+        self._clear_to_ns = -1
+        self._crossing_ns = FAR_NS
+
+    def _hold_current(self, demand: Demand) -> None:
+        if self.drive is Drive.VOLTAGE and self.limited and abs(self._held_volt) == demand.high:
+            needed = self._cell.current_at_voltage(self._held_volt)
+            still_limited = needed < demand.target if self._held_volt > 0 else needed > demand.target
+            if still_limited:
+                self._clamp(self._held_volt, needed)
+                return
+        self._steady(demand.target, demand.low, demand.high, limited=False)
+        volt = self._volt_now()
+        if not demand.low <= volt <= demand.high:
+            bound = demand.high if volt > demand.high else demand.low
+            self._clamp(bound, self._cell.current_at_voltage(bound))
+
+    def _clamp(self, volt: float, needed: float) -> None:
+        self.drive, self.limited, self._held_volt = Drive.VOLTAGE, True, volt
+        self._set_current(needed)
+
+    def _hold_voltage(self, demand: Demand) -> None:
+        needed = self._cell.current_at_voltage(demand.target)
+        if needed > demand.high:
+            self._steady(demand.high, -np.inf, demand.target, limited=True)
+        elif needed < demand.low:
+            self._steady(demand.low, demand.target, np.inf, limited=True)
+        else:
+            self.drive, self.limited, self._held_volt = Drive.VOLTAGE, False, demand.target
+            self._set_current(needed)
+
+    def _steady(self, ampere: float, low_volt: float, high_volt: float, *, limited: bool) -> None:
+        self.drive, self.limited, self._bounds = Drive.CURRENT, limited, (low_volt, high_volt)
+        if ampere != self._cell.current_ampere:
+            self._cell.set_current(ampere)
+
+    def _set_current(self, ampere: float) -> None:
+        ampere = min(max(ampere, -self.demand.most_ampere), self.demand.most_ampere)
+        if ampere != self._cell.current_ampere:
+            self._cell.set_current(ampere)
+
+    def _volt_now(self) -> float:
+        return float(self._cell.forecast(np.array([self._cell.now_ns], dtype=np.int64)).voltage_volt[0])
+
+    def next_change_ns(self, now_ns: int, until_ns: int, limit_ns: int) -> int:
+        """When it must act next, from now on; later than `until_ns` or FAR_NS when not before.
+
+        It looks ahead no further than the first look at or after `limit_ns`.
+        """
+        if self.drive is Drive.OPEN:
+            return FAR_NS
+        if self.drive is Drive.VOLTAGE:
+            grid_ns = max(self._acted_ns // REFRESH_NS + 1, -(-now_ns // REFRESH_NS))
+            return grid_ns * REFRESH_NS
+        while self._crossing_ns >= FAR_NS and self._clear_to_ns < until_ns:
+            self._look_ahead(now_ns, limit_ns)
+        return self._crossing_ns
+
+    def _look_ahead(self, now_ns: int, limit_ns: int) -> None:
+        start_ns = max(now_ns, self._clear_to_ns + 1, self._acted_ns + 1)
+        first, last = -(-start_ns // LOOK_NS), -(-max(limit_ns, start_ns) // LOOK_NS)
+        looks_ns = np.arange(first, min(last, first + _LOOKS_AT_ONCE) + 1, dtype=np.int64) * LOOK_NS
+        beyond = np.flatnonzero(self._is_beyond(looks_ns))
+        if not len(beyond):
+            self._clear_to_ns = int(looks_ns[-1])
+            return
+        found_ns = int(looks_ns[beyond[0]])
+        fine_ns = np.arange(found_ns - LOOK_NS + FINE_LOOK_NS, found_ns + 1, FINE_LOOK_NS, dtype=np.int64)
+        fine_ns = fine_ns[fine_ns >= start_ns]
+        self._crossing_ns = int(fine_ns[np.argmax(self._is_beyond(fine_ns))])
+        self._clear_to_ns = self._crossing_ns - 1
+
+    def _is_beyond(self, times_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        volts = self._cell.forecast(times_ns).voltage_volt
+        beyond: NDArray[np.bool_] = (volts < self._bounds[0]) | (volts > self._bounds[1])
+        return beyond

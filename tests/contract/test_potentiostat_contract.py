@@ -1,0 +1,316 @@
+"""Every potentiostat driver on its simulator: each verb is right or raises an error of ours, on any cable."""
+
+import contextlib
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from drivers.errors import DriverError, LinkLostError, RefusedError, WrongInstrumentError
+from drivers.registry import POTENTIOSTATS, Connection
+from drivers.roles import Potentiostat, ReadingBlock, SegmentProgram, SegmentState
+
+SERIAL_NUMBER = "04451117"
+TIMEOUT_SECOND = 0.4
+REST = SegmentProgram(
+    current_ampere=0.0,
+    current_range_ampere=1e-6,
+    until_voltage_volt=None,
+    lower_guard_volt=1.0,
+    upper_guard_volt=3.9,
+    duration_second=20.0,
+    sampling_second=1.0,
+    cutoff_second=1.0,
+)
+CHARGE = SegmentProgram(
+    current_ampere=0.15e-3,
+    current_range_ampere=1e-3,
+    until_voltage_volt=3.7,
+    lower_guard_volt=1.0,
+    upper_guard_volt=3.9,
+    duration_second=30.0,
+    sampling_second=1.0,
+    cutoff_second=0.2,
+)
+BEHAVIOURS = (
+    "whole",
+    "byte_by_byte",
+    "mute",
+    "stale",
+    "garbled",
+    "noisy",
+    "comma_decimals",
+    "shortened",
+    "half",
+    "cut",
+)
+"""How a cable carries replies: methods of the cable in conftest.py."""
+
+ON_ANY_CABLE = pytest.mark.parametrize(
+    ("driver_name", "behaviour"),
+    [*itertools.product(["keithley.2450"], BEHAVIOURS), ("keithley.2460", "whole"), ("keithley.2461", "whole")],
+)
+"""One model of a driver meets every cable, its sisters the sound one."""
+
+tokens = (f"p0c0ffee0_{number:06d}" for number in itertools.count(1))
+
+
+@dataclass
+class Desk:
+    """A driver on a spoilt cable, another on a sound one to the same instrument, and the time between them."""
+
+    driver: Potentiostat
+    sound: Potentiostat
+    cable: object
+    clock: object
+
+    async def healed(self):
+        """The cable is whole again and the driver connected anew."""
+        self.cable.behaviour = "whole"
+        await self.driver.connect()
+
+
+@pytest.fixture(params=sorted(POTENTIOSTATS))
+def driver_name(request):
+    return request.param
+
+
+@pytest.fixture
+def desk(benches, lay_cable, driver_name):
+    """Lays the cables and connects: `async with desk() as …`."""
+    entry = POTENTIOSTATS[driver_name]
+
+    @contextlib.asynccontextmanager
+    async def lay(serial_number=SERIAL_NUMBER):
+        bench = benches(driver_name.rpartition(".")[2])
+        [instrument] = bench.cables.values()
+        async with bench.clock() as clock, lay_cable(instrument["address"]).laid() as cable:
+
+            def make(address):
+                connection = Connection(
+                    name="smu", address=address, serial_number=serial_number, timeout_second=TIMEOUT_SECOND
+                )
+                return entry.make(connection, lambda: clock.now_second, None)
+
+            driver, sound = make(cable.address), make(instrument["address"])
+            try:
+                yield Desk(driver, sound, cable, clock)
+            finally:
+                with contextlib.suppress(WrongInstrumentError):
+                    await sound.make_safe()
+                await driver.close()
+                await sound.close()
+
+    return lay
+
+
+def assert_same(block: ReadingBlock, truth: ReadingBlock):
+    assert block.first_index == truth.first_index
+    for name in ("elapsed_second", "voltage_volt", "current_ampere", "source_status", "reading_status"):
+        np.testing.assert_array_equal(getattr(block, name), getattr(truth, name))
+
+
+async def finished(desk, program):
+    """A token whose segment has ended, and its rows as a sound cable gives them."""
+    token = next(tokens)
+    await desk.sound.connect()
+    await desk.sound.start_segment(token, program)
+    await desk.clock.pass_time(program.duration_second + 5)
+    look = await desk.sound.look(token)
+    assert look.state is SegmentState.FINISHED
+    return token, await desk.sound.read_rows(token, 1, look.row_count)
+
+
+async def test_a_segment_from_start_to_oblivion(desk):
+    async with desk() as on:
+        token = next(tokens)
+        identity = await on.driver.connect()
+        assert (identity.serial_number, identity.model) == (SERIAL_NUMBER, on.driver.limits.model)
+        assert (await on.driver.look(token)).state is SegmentState.ABSENT
+        assert await on.driver.start_segment(token, CHARGE) == on.clock.now_second
+        await on.clock.pass_time(10.0)
+        running = await on.driver.look(token)
+        assert (running.state, running.output_on) == (SegmentState.RUNNING, True)
+        assert running.row_count in {10, 11}
+        assert math.isnan(await on.driver.start_segment(token, CHARGE))
+        await on.clock.pass_time(CHARGE.duration_second)
+        done = await on.driver.look(token)
+        assert (done.state, done.output_on, done.row_count) == (SegmentState.FINISHED, False, 31)
+        block = await on.driver.read_rows(token, 1, 31)
+        np.testing.assert_allclose(block.elapsed_second, np.arange(31.0), atol=0.05)
+        np.testing.assert_allclose(block.current_ampere, 0.15e-3, rtol=5e-3)
+        assert ((block.voltage_volt > 1.0) & (block.voltage_volt < 3.75)).all()
+        assert_same(await on.driver.read_rows(token, 1, 31), block)
+        await on.driver.forget_segment(token)
+        await on.driver.forget_segment(token)
+        assert (await on.driver.look(token)).state is SegmentState.ABSENT
+
+
+async def test_rest_sources_nothing(desk):
+    async with desk() as on:
+        _, rows = await finished(on, REST)
+        assert np.abs(rows.current_ampere).max() < 1e-8
+        assert len(rows.voltage_volt) == 21
+
+
+@pytest.mark.parametrize("current_ampere", [0.15e-3, -0.15e-3])
+async def test_a_limit_ends_the_segment_with_a_last_row(desk, current_ampere):
+    async with desk() as on:
+        _, rest = await finished(on, REST)
+        rest_volt = rest.voltage_volt[-1]
+        until = rest_volt + math.copysign(2e-3, current_ampere)
+        program = SegmentProgram(
+            current_ampere=current_ampere,
+            current_range_ampere=1e-3,
+            until_voltage_volt=until,
+            lower_guard_volt=1.0,
+            upper_guard_volt=3.9,
+            duration_second=3600.0,
+            sampling_second=10.0,
+            cutoff_second=1.0,
+        )
+        _, rows = await finished(on, program)
+        passed = (rows.voltage_volt - until) * math.copysign(1, current_ampere)
+        assert passed[-1] > 0
+        assert (passed[:-1] <= 0).all()
+        assert (np.diff(rows.elapsed_second)[:-1] == pytest.approx(10.0, abs=0.05)).all()
+
+
+async def test_another_serial_number_is_refused(desk):
+    async with desk(serial_number="00000000") as on:
+        with pytest.raises(WrongInstrumentError, match=SERIAL_NUMBER):
+            await on.driver.connect()
+
+
+async def test_make_safe_from_any_state_and_twice(desk):
+    async with desk() as on:
+        await on.driver.make_safe()
+        token = next(tokens)
+        await on.driver.start_segment(token, CHARGE)
+        await on.clock.pass_time(5.0)
+        await on.driver.make_safe()
+        await on.driver.make_safe()
+        look = await on.driver.look(token)
+        assert (look.state, look.output_on) == (SegmentState.FINISHED, False)
+        assert look.row_count in {5, 6}
+
+
+async def test_a_second_segment_does_not_touch_one_that_runs(desk):
+    async with desk() as on:
+        first, second = next(tokens), next(tokens)
+        await on.driver.connect()
+        await on.driver.start_segment(first, CHARGE)
+        await on.clock.pass_time(5.0)
+        with pytest.raises(RefusedError):
+            await on.driver.start_segment(second, CHARGE)
+        assert (await on.driver.look(first)).state is SegmentState.RUNNING
+
+
+async def test_a_segment_goes_on_when_the_host_is_gone(desk):
+    async with desk() as on:
+        token = next(tokens)
+        await on.driver.connect()
+        await on.driver.start_segment(token, CHARGE)
+        await on.driver.close()
+        await on.clock.pass_time(CHARGE.duration_second + 5)
+        with pytest.raises(LinkLostError):
+            await on.driver.look(token)
+        await on.driver.connect()
+        look = await on.driver.look(token)
+        assert (look.state, look.row_count) == (SegmentState.FINISHED, 31)
+
+
+@ON_ANY_CABLE
+async def test_connecting_on_any_cable(desk, behaviour):
+    async with desk() as on:
+        on.cable.behaviour = behaviour
+        with contextlib.suppress(DriverError):
+            assert (await on.driver.connect()).serial_number == SERIAL_NUMBER
+        await on.healed()
+
+
+@ON_ANY_CABLE
+async def test_looking_on_any_cable(desk, behaviour):
+    async with desk() as on:
+        token, rows = await finished(on, REST)
+        await on.driver.connect()
+        await on.driver.look(token)
+        on.cable.behaviour = behaviour
+        for _ in range(2):
+            with contextlib.suppress(DriverError):
+                look = await on.driver.look(token)
+                assert (look.state, look.output_on, look.row_count) == (
+                    SegmentState.FINISHED,
+                    False,
+                    len(rows.voltage_volt),
+                )
+        await on.healed()
+        assert (await on.driver.look(token)).row_count == len(rows.voltage_volt)
+
+
+@ON_ANY_CABLE
+async def test_reading_on_any_cable(desk, behaviour):
+    async with desk() as on:
+        token, truth = await finished(on, REST)
+        await on.driver.connect()
+        await on.driver.read_rows(token, 1, 5)
+        on.cable.behaviour = behaviour
+        with contextlib.suppress(DriverError):
+            block = await on.driver.read_rows(token, 6, 10)
+            np.testing.assert_array_equal(block.elapsed_second, truth.elapsed_second[5:10])
+            np.testing.assert_array_equal(block.voltage_volt, truth.voltage_volt[5:10])
+            np.testing.assert_array_equal(block.current_ampere, truth.current_ampere[5:10])
+        await on.healed()
+        assert_same(await on.driver.read_rows(token, 1, 21), truth)
+
+
+@ON_ANY_CABLE
+async def test_starting_on_any_cable(desk, behaviour):
+    async with desk() as on:
+        token = next(tokens)
+        await on.driver.connect()
+        on.cable.behaviour = behaviour
+        with contextlib.suppress(DriverError):
+            await on.driver.start_segment(token, REST)
+        await on.healed()
+        await on.driver.start_segment(token, REST)
+        await on.clock.pass_time(REST.duration_second + 5)
+        look = await on.driver.look(token)
+        assert (look.state, look.output_on, look.row_count) == (SegmentState.FINISHED, False, 21)
+
+
+@ON_ANY_CABLE
+async def test_forgetting_on_any_cable(desk, behaviour):
+    async with desk() as on:
+        token, _ = await finished(on, REST)
+        await on.driver.connect()
+        on.cable.behaviour = behaviour
+        with contextlib.suppress(DriverError):
+            await on.driver.forget_segment(token)
+            assert (await on.sound.look(token)).state is SegmentState.ABSENT
+        await on.healed()
+        await on.driver.forget_segment(token)
+        assert (await on.sound.look(token)).state is SegmentState.ABSENT
+
+
+@ON_ANY_CABLE
+async def test_making_safe_on_any_cable(desk, behaviour):
+    async with desk() as on:
+        token = next(tokens)
+        await on.driver.connect()
+        await on.driver.start_segment(token, CHARGE)
+        await on.clock.pass_time(3.0)
+        on.cable.behaviour = behaviour
+        with contextlib.suppress(DriverError):
+            await on.driver.make_safe()
+            assert not (await _sound_look(on, token)).output_on
+        await on.healed()
+        await on.driver.make_safe()
+        assert not (await _sound_look(on, token)).output_on
+
+
+async def _sound_look(on, token):
+    await on.sound.connect()
+    return await on.sound.look(token)

@@ -1,0 +1,108 @@
+"""Small plans, and the rows and blocks that could come of them."""
+
+from typing import Any
+
+from daemon.events import BlockSummary, Breach, Row
+from daemon.plan import CellFacts, CurrentStep, Interlock, LoopStep, Plan, PlanStep, RestStep
+
+CELL = CellFacts(
+    name="c1",
+    active_mass_gram=0.02,
+    active_mass_uncertainty_gram=None,
+    one_C_ampere=0.004,
+    reference_electrode="In/InLi",
+    reference_offset_volt=0.62,
+)
+CHARGE_LIMIT_VOLT = 3.7
+DISCHARGE_LIMIT_VOLT = 2.0
+
+
+def charge(step_id: str = "charge", **changed: Any) -> CurrentStep:
+    """A charge at 0.4 mA to 3.7 V, guarded at 54 000 s and 1.9 … 3.8 V."""
+    fields: dict[str, Any] = {
+        "step_id": step_id,
+        "block": "formation",
+        "line": 1,
+        "half": "charge",
+        "rate_C": 0.1,
+        "current_ampere": 0.0004,
+        "current_range_ampere": 0.001,
+        "until_voltage_volt": CHARGE_LIMIT_VOLT,
+        "until_time_second": None,
+        "guard_time_second": 54000.0,
+        "lower_guard_volt": 1.9,
+        "upper_guard_volt": 3.8,
+        "sampling_second": 1.0,
+        "cutoff_second": 1.0,
+    }
+    return CurrentStep(**fields | changed)
+
+
+def discharge(step_id: str = "discharge", **changed: Any) -> CurrentStep:
+    """A discharge at 0.4 mA to 2.0 V."""
+    fields = {"half": "discharge", "current_ampere": -0.0004, "until_voltage_volt": DISCHARGE_LIMIT_VOLT}
+    return charge(step_id, **fields | changed)
+
+
+def rest(step_id: str = "rest", **changed: Any) -> RestStep:
+    """A rest of 3600 s, guarded at 1.0 … 3.8 V."""
+    fields: dict[str, Any] = {
+        "step_id": step_id,
+        "block": "formation",
+        "line": 1,
+        "until_time_second": 3600.0,
+        "lower_guard_volt": 1.0,
+        "upper_guard_volt": 3.8,
+        "sampling_second": 10.0,
+        "cutoff_second": 1.0,
+    }
+    return RestStep(**fields | changed)
+
+
+def loop(first: int, passes: int, step_id: str = "loop") -> LoopStep:
+    """A loop back to step number `first`, `passes` passes in all."""
+    return LoopStep(step_id=step_id, block="formation", line=1, first=first, passes=passes)
+
+
+def interlock(name: str, action: str = "trip", **changed: Any) -> Interlock:
+    """An interlock on voltage above 4 V, tripping at its first row."""
+    fields: dict[str, Any] = {"quantity": "voltage_volt", "high": 4.0}
+    return Interlock(name=name, action=action, **fields | changed)
+
+
+def plan(*steps: PlanStep, interlocks: tuple[Interlock, ...] = ()) -> Plan:
+    """A plan of these steps for the cell above."""
+    return Plan(
+        protocol_name="p",
+        steps=steps,
+        cell=CELL,
+        lower_voltage_volt=DISCHARGE_LIMIT_VOLT,
+        upper_voltage_volt=CHARGE_LIMIT_VOLT,
+        cycle_starts_with="charge",
+        interlocks=interlocks,
+        record={},
+    )
+
+
+def row(elapsed_second: float = 0.0, voltage_volt: float | None = 3.0, current_ampere: float | None = 0.0004) -> Row:
+    """One row."""
+    return Row(elapsed_second=elapsed_second, voltage_volt=voltage_volt, current_ampere=current_ampere)
+
+
+def block(first_seq: int, rows: int, last: Row, breaches: tuple[Breach, ...] = (), **changed: Any) -> BlockSummary:
+    """The summary of `rows` rows that end with `last`."""
+    fields: dict[str, Any] = {
+        "stream": "cell",
+        "first": row(),
+        "last_reading": last,
+        "lowest_voltage_volt": 3.0,
+        "highest_voltage_volt": 3.5,
+        "charge_in_ampere_hour": 0.0,
+        "charge_out_ampere_hour": 0.0,
+        "energy_in_watt_hour": 0.0,
+        "energy_out_watt_hour": 0.0,
+        "rows_without_reading": 0,
+    }
+    return BlockSummary(
+        first_seq=first_seq, last_seq=first_seq + rows - 1, last=last, breaches=breaches, **fields | changed
+    )

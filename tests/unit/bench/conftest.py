@@ -1,0 +1,243 @@
+"""A bench with a small instrument of its own, on a loop whose time only moves when nothing is left to do."""
+
+import asyncio
+import io
+import json
+import selectors
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from simulators.bench import Bench
+from simulators.cell import PressCell
+from simulators.control import ControlPort, Laboratory
+from simulators.device import SECOND_NS, CellUnderTest
+from simulators.log import BenchLog
+from simulators.owner import Ownership
+from simulators.pace import Timekeeper
+from simulators.serve import Listener, TcpCable
+from simulators.witness import Window, Witness
+
+
+class TimedSource:
+    """Drives a current for a time: `RUN ampere second`, `ROWS?`, `BUSY?`; it looks at the voltage every second."""
+
+    def __init__(self, name: str, cell: CellUnderTest) -> None:
+        self.name = name
+        self.cell = cell
+        self.rows: list[tuple[int, float]] = []
+        self.heard: Callable[..., None] = lambda *args, **kwargs: None
+        self._end_ns: int | None = None
+        self._look_ns = 0
+
+    def receive(self, data: bytes, now_ns: int) -> bytes:
+        replies = b""
+        for line in data.decode().splitlines():
+            match line.split():
+                case ["RUN", ampere, second]:
+                    self._end_ns = now_ns + round(float(second) * SECOND_NS)
+                    self._look_ns = now_ns
+                    self._switch(float(ampere), on=True)
+                case ["STOP"]:
+                    self._end()
+                case ["ROWS?"]:
+                    replies += b"%d\n" % len(self.rows)
+                case ["BUSY?"]:
+                    replies += b"1\n" if self.busy else b"0\n"
+                case ["SAY", *words]:
+                    replies += " ".join(words).encode() + b"\n"
+        return replies
+
+    def run_to(self, limit_ns: int) -> int:
+        if self._end_ns is None:
+            return limit_ns
+        stop_ns = min(limit_ns, self._end_ns)
+        times_ns = np.arange(self._look_ns, stop_ns, SECOND_NS)
+        if times_ns.size:
+            volts = self.cell.forecast(times_ns).voltage_volt
+            self.rows += zip(times_ns.tolist(), volts.tolist(), strict=True)
+            self._look_ns = int(times_ns[-1]) + SECOND_NS
+        return stop_ns
+
+    def settle(self, now_ns: int) -> None:
+        if self._end_ns is not None and now_ns >= self._end_ns:
+            self._end()
+
+    @property
+    def busy(self) -> bool:
+        return self._end_ns is not None
+
+    def power_cycle(self, now_ns: int) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        self._end_ns = None
+        self._switch(0.0, on=False)
+
+    def _switch(self, ampere: float, *, on: bool) -> None:
+        self.cell.set_current(ampere)
+        self.heard(self.name, output_on=on, relay_closed=on)
+
+
+@dataclass
+class BenchUnderTest:
+    """A bench, what is on it, and what it logged."""
+
+    bench: Bench
+    source: TimedSource
+    cell: PressCell
+    log_text: io.StringIO
+
+    def lines(self, event: str | None = None) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in self.log_text.getvalue().splitlines()]
+        return [line for line in lines if event in {None, line["event"]}]
+
+
+MakeBench = Callable[..., BenchUnderTest]
+
+
+@pytest.fixture(scope="session")
+def make_bench() -> MakeBench:
+    def make(window: Window | None = None) -> BenchUnderTest:
+        text = io.StringIO()
+        log = BenchLog(text)
+        cell = PressCell()
+        source = TimedSource("source", cell)
+        bench = Bench(cell, source, [], Witness(cell, log, window), log)
+        source.heard = bench.hear_output
+        return BenchUnderTest(bench, source, cell, text)
+
+    return make
+
+
+class PatientSelector(selectors.DefaultSelector):
+    """Never waits: when nothing is ready, time moves to the next timer."""
+
+    loop: "FastLoop"
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if not ready:
+            if timeout is None:
+                raise RuntimeError("nothing is ready and no timer is set: this would wait for ever")
+            self.loop.second += timeout
+        return ready
+
+
+class FastLoop(asyncio.SelectorEventLoop):
+    """A loop with a clock of its own. For what uses no sockets."""
+
+    def __init__(self) -> None:
+        self.second = 1000.0
+        selector = PatientSelector()
+        selector.loop = self
+        super().__init__(selector)
+
+    def time(self) -> float:
+        return self.second
+
+
+@pytest.fixture(scope="session")
+def fast_forward() -> Callable[..., Any]:
+    @contextmanager
+    def runner() -> Iterator[asyncio.Runner]:
+        with asyncio.Runner(loop_factory=FastLoop) as one:
+            yield one
+
+    def run(main: Callable[[], Any]) -> Any:
+        with runner() as one:
+            return one.run(main())
+
+    return run
+
+
+class Host:
+    """A host at the other end of a cable or of the control port."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    @classmethod
+    async def connect(cls, address: str) -> "Host":
+        host, _, port = address.rpartition(":")
+        return cls(*await asyncio.open_connection(host, int(port)))
+
+    def say(self, line: str) -> None:
+        self.writer.write(line.encode() + b"\n")
+
+    async def hear(self) -> bytes:
+        return await self.reader.readline()
+
+    async def ask(self, line: str) -> bytes:
+        self.say(line)
+        return await self.hear()
+
+    async def leave(self) -> None:
+        self.writer.close()
+        with suppress(OSError):
+            await self.writer.wait_closed()
+
+
+@pytest.fixture(scope="session")
+def connect() -> Callable[[str], Any]:
+    return Host.connect
+
+
+@dataclass
+class LaboratoryUnderTest:
+    """A bench with one cable and a control port, served in this process."""
+
+    made: BenchUnderTest
+    cable: TcpCable
+    listener: Listener
+    keeper: Timekeeper
+    reasons: list[str]
+    hosts: list[Host]
+    asked: int = 0
+
+    async def host(self) -> Host:
+        self.hosts.append(await Host.connect(self.cable.address))
+        return self.hosts[-1]
+
+    async def controller(self) -> Host:
+        self.hosts.append(await Host.connect(self.listener.address))
+        return self.hosts[-1]
+
+    async def ask(self, controller: Host, do: str, **arguments: Any) -> dict[str, Any]:
+        self.asked += 1
+        answer = json.loads(await controller.ask(json.dumps({"id": self.asked, "do": do, **arguments})))
+        assert answer.pop("id") == self.asked
+        return answer
+
+
+@pytest.fixture(scope="session")
+def laboratory(make_bench: MakeBench) -> Callable[..., Any]:
+    @asynccontextmanager
+    async def serve(*, end_when_lost: bool = True) -> AsyncIterator[LaboratoryUnderTest]:
+        made = make_bench()
+        cable = TcpCable("source", lambda data: made.bench.receive("source", data), 0)
+        reasons: list[str] = []
+        keeper = Timekeeper(made.bench, asyncio.get_running_loop())
+        ownership = Ownership(made.bench, keeper, speed=0, end_when_lost=end_when_lost, stop=reasons.append)
+        parts = Laboratory("test", 7, 1_000 * SECOND_NS, made.bench, {"source": cable}, {"source": "timed"})
+        control = ControlPort(parts, keeper, ownership, reasons.append)
+        listener = Listener(0, control.connect)
+        cable.open()
+        listener.accept()
+        served = LaboratoryUnderTest(made, cable, listener, keeper, reasons, [])
+        try:
+            yield served
+        finally:
+            for host in served.hosts:
+                await host.leave()
+            listener.close()
+            cable.close()
+            ownership.close()
+            keeper.stand()
+
+    return serve

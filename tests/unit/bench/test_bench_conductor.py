@@ -1,0 +1,139 @@
+"""Cell, instruments and time move together, however time is cut."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simulators.bench import Bench, BenchError
+from simulators.cell import PressCell
+from simulators.device import SECOND_NS
+from simulators.log import BenchLog
+from simulators.witness import Window, Witness
+
+HOUR_NS = 3600 * SECOND_NS
+NARROW = Window(2.19, 2.32)
+
+
+def run_cut_at(made, cuts_ns):
+    """Charge, rest, discharge; time cut as told. Answers what there is to see."""
+    made.bench.receive("source", b"RUN 0.00015 1800.5\n")
+    for cut_ns in cuts_ns:
+        while made.bench.now_ns < cut_ns:
+            made.bench.conduct(cut_ns)
+        if cut_ns == HOUR_NS:
+            made.bench.receive("source", b"RUN -0.003 900\n")
+    return made.source.rows, made.cell.charge_in_coulomb, made.cell.charge_out_coulomb, made.log_text.getvalue()
+
+
+@given(cuts_s=st.lists(st.integers(min_value=1, max_value=7199_000), max_size=12))
+def test_how_time_is_cut_changes_nothing(make_bench, cuts_s):
+    ends = [HOUR_NS, 2 * HOUR_NS]
+    whole = run_cut_at(make_bench(NARROW), ends)
+    cut = run_cut_at(make_bench(NARROW), sorted({*ends, *(ms * 1_000_000 for ms in cuts_s)}))
+    assert cut == whole
+
+
+
+
+def test_it_stops_at_the_moment_an_instrument_has_ended(make_bench):
+    made = make_bench()
+    made.bench.receive("source", b"RUN 0.001 90.25\n")
+    assert made.bench.finished() == ()
+    assert made.bench.conduct(HOUR_NS) == ("source",)
+    assert made.bench.now_ns == 90_250_000_000
+    assert not made.bench.busy
+    assert made.bench.conduct(HOUR_NS) == ()
+    assert made.bench.now_ns == HOUR_NS
+
+
+def test_the_log_knows_the_charge_and_the_extremes(make_bench):
+    made = make_bench()
+    made.bench.receive("source", b"RUN 0.003 600\n")
+    made.bench.conduct(HOUR_NS)
+    closed, opened = made.lines("output")
+    assert (closed["relay"], opened["relay"]) == ("closed", "open")
+    assert opened["bench_second"] == 600
+    assert opened["charge_in_coulomb"] == pytest.approx(1.8, rel=1e-12)
+    volts = [volt for _, volt in made.source.rows]
+    assert opened["max_voltage_volt"] >= max(volts)
+    assert opened["max_voltage_volt"] == pytest.approx(max(volts), abs=2e-3)
+    assert opened["min_voltage_volt"] <= min(volts)
+
+
+def test_the_last_moment_under_current_counts(make_bench):
+    made = make_bench()
+    made.bench.receive("source", b"RUN 0.003 600.999\n")
+    made.bench.conduct(HOUR_NS)
+    twin = PressCell()
+    twin.set_current(0.003)
+    highest = twin.forecast(np.array([600_999_000_000])).voltage_volt[0]
+    assert made.lines("output")[-1]["max_voltage_volt"] == highest
+
+
+def test_an_excursion_begins_and_ends(make_bench):
+    made = make_bench(Window(1.0, 2.4))
+    made.bench.receive("source", b"RUN 0.003 60\n")
+    made.bench.conduct(30 * SECOND_NS)
+    (begun,) = made.lines("excursion_begin")
+    assert begun["bench_second"] == 0
+    assert begun["voltage_volt"] > 2.4
+    assert made.lines("excursion_end") == []
+    made.bench.conduct(HOUR_NS)
+    (ended,) = made.lines("excursion_end")
+    assert ended["bench_second"] == 60
+    assert ended["lasted_second"] == 60
+    assert ended["extreme_voltage_volt"] == made.lines("output")[-1]["max_voltage_volt"]
+    assert ended["extreme_voltage_volt"] > begun["voltage_volt"]
+
+
+def test_an_excursion_is_found_between_two_stops(make_bench):
+    made = make_bench(Window(1.0, 4.0))
+    made.bench.receive("source", b"RUN -0.003 20000\n")
+    made.bench.conduct(20 * HOUR_NS)
+    assert len(made.lines("excursion_begin")) == len(made.lines("excursion_end")) == 1
+    began = made.lines("excursion_begin")[0]
+    first = next(time_ns for time_ns, volt in made.source.rows if volt < 1.0)
+    assert began["bench_second"] * SECOND_NS == first
+
+
+def test_open_circuit_is_no_excursion(make_bench):
+    made = make_bench(Window(3.0, 4.0))
+    made.bench.conduct(HOUR_NS)
+    assert made.lines() == []
+
+
+def test_the_end_says_how_everything_was_left(make_bench):
+    made = make_bench()
+    made.bench.receive("source", b"RUN 0.001 10\n")
+    made.bench.conduct(4 * SECOND_NS)
+    made.bench.end("end")
+    (end,) = made.lines("end")
+    assert end["instruments"]["source"] == {"output": "on", "relay": "closed", "relay_operations": 1, "busy": True}
+    assert end["charge_in_coulomb"] == pytest.approx(0.004)
+
+
+def test_an_instrument_that_goes_round_in_circles_is_found():
+    class Stuck:
+        name = "stuck"
+        busy = True
+
+        def run_to(self, limit_ns):
+            return 0
+
+        def settle(self, now_ns):
+            pass
+
+    cell, log = PressCell(), BenchLog(None)
+    with pytest.raises(BenchError, match="stay at 0 ns"):
+        Bench(cell, Stuck(), [], Witness(cell, log, None), log).conduct(SECOND_NS)
+
+
+def test_only_one_instrument_drives_the_cell(make_bench):
+    made = make_bench()
+    other = type(made.source)("other", made.cell)
+    log = BenchLog(None)
+    bench = Bench(made.cell, made.source, [other], Witness(made.cell, log, None), log)
+    bench.receive("other", b"RUN 0.001 10\n")
+    with pytest.raises(BenchError, match="other wants to change the cell"):
+        bench.conduct(60 * SECOND_NS)

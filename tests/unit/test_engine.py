@@ -1,0 +1,356 @@
+"""The engine, event by event."""
+
+from typing import Any
+
+import pytest
+
+from daemon.engine import TIME_TOLERANCE_SECOND, Outcome, Phase, Run, advance, end_of_segment
+from daemon.events import (
+    BlockStored,
+    Breach,
+    CompactSegment,
+    Effect,
+    Event,
+    ForgetSegment,
+    InstrumentFailed,
+    MadeSafe,
+    MakeSafe,
+    Row,
+    RunStarted,
+    SegmentEnded,
+    SegmentRecord,
+    SegmentStarted,
+    StartSegment,
+    StopRequested,
+)
+from daemon.plan import CurrentStep, Interlock, Plan, RestStep
+from tests.support.plans import block, charge, discharge, interlock, loop, plan, rest, row
+
+MICROVOLT = 1e-6
+FAILED = InstrumentFailed(role="potentiostat", error="NoReplyError", text="smu: no reply")
+STOP = StopRequested(by="ada")
+
+
+def after(of: Plan, *events: Event) -> tuple[Run, tuple[Effect, ...]]:
+    """The run after these events, and the last one's effects."""
+    run, effects = Run(plan=of), ()
+    for event in events:
+        run, effects = advance(run, event, 0.0)
+    return run, effects
+
+
+def started(segment: int = 1, second: float = 0.0) -> SegmentStarted:
+    return SegmentStarted(segment=segment, started_second=second)
+
+
+def stored(first_seq: int = 1, rows: int = 10, last: Row | None = None, **changed: Any) -> BlockStored:
+    return BlockStored(segment=1, summary=block(first_seq, rows, last or row(9.0), **changed))
+
+
+def ended(run: Run, *, power_was_cycled: bool = False) -> SegmentEnded:
+    return SegmentEnded(record=end_of_segment(run, power_was_cycled=power_was_cycled))
+
+
+def measuring(step: CurrentStep | RestStep, *events: Event) -> Run:
+    """A run of one step whose segment was started at 100 s, after these events."""
+    return after(plan(step), RunStarted(), started(second=100.0), *events)[0]
+
+
+def record_of(step: CurrentStep | RestStep, last: Row, **changed: Any) -> SegmentRecord:
+    return end_of_segment(measuring(step, stored(last=last, **changed)), power_was_cycled=False)
+
+
+def breach(name: str, longest_rows: int = 1) -> Breach:
+    return Breach(interlock=name, worst_value=4.25, longest_rows=longest_rows, trailing_rows=longest_rows)
+
+
+AT_LIMIT = stored(last=row(900.0, 3.7))
+
+
+def test_start_starts_the_first_step() -> None:
+    run, effects = after(plan(charge(), rest()), RunStarted())
+    assert (run.phase, run.position, run.segment, run.outcome) == (Phase.STARTING, 0, 1, None)
+    assert effects == (StartSegment(segment=1, position=0),)
+
+
+def test_plan_without_steps_ends_safely_at_once() -> None:
+    run, effects = after(plan(), RunStarted())
+    assert (run.phase, run.outcome) == (Phase.STOPPING, Outcome.COMPLETED)
+    assert effects == (MakeSafe(why="all steps done"),)
+
+
+def test_started_segment_is_measured() -> None:
+    run, effects = after(plan(charge()), RunStarted(), started(second=12.5))
+    assert (run.phase, run.segment_started_second) == (Phase.MEASURING, 12.5)
+    assert effects == ()
+
+
+def test_started_segment_lets_the_one_before_be_forgotten() -> None:
+    run = measuring(charge(), AT_LIMIT)
+    events = (RunStarted(), started(), AT_LIMIT, ended(run))
+    _, effects = after(plan(charge(), rest()), *events, started(2))
+    assert effects == (ForgetSegment(segment=1),)
+
+
+def test_blocks_fold_into_the_segment() -> None:
+    first = stored(1, 10, row(9.0, 3.1), charge_in_ampere_hour=0.003, charge_out_ampere_hour=0.001)
+    second = stored(11, 5, row(14.0, 3.2), charge_in_ampere_hour=0.004, energy_in_watt_hour=0.02)
+    run, effects = after(plan(charge()), RunStarted(), started(), first, second)
+    assert (run.rows, run.fold.rows) == (15, 15)
+    assert (run.fold.first, run.fold.last) == (first.summary.first, second.summary.last)
+    assert run.fold.charge_ampere_hour == pytest.approx(0.006, rel=1e-12)
+    assert run.fold.energy_watt_hour == pytest.approx(0.02, rel=1e-12)
+    assert effects == ()
+
+
+def test_discharge_counts_negative() -> None:
+    run = measuring(discharge(), stored(charge_out_ampere_hour=0.002, energy_out_watt_hour=0.006))
+    assert (run.fold.charge_ampere_hour, run.fold.energy_watt_hour) == (-0.002, -0.006)
+
+
+def test_segment_that_ended_as_written_is_followed_by_the_next() -> None:
+    run = measuring(charge(), AT_LIMIT)
+    run, effects = after(plan(charge(), rest()), RunStarted(), started(), AT_LIMIT, ended(run))
+    assert (run.phase, run.position, run.segment, run.fold.rows) == (Phase.STARTING, 1, 2, 0)
+    assert (run.segment_started_second, run.segment_ended) == (None, False)
+    assert effects == (StartSegment(segment=2, position=1), CompactSegment(segment=1))
+
+
+def test_segment_that_did_not_end_as_written_holds_the_run() -> None:
+    run = measuring(charge(), stored(last=row(54000.0, 3.2)))
+    run, effects = advance(run, ended(run), 0.0)
+    assert (run.phase, run.outcome) == (Phase.STOPPING, Outcome.HELD)
+    assert run.reason == "charge ended by guard_time, not as written"
+    assert effects == (MakeSafe(why=run.reason), CompactSegment(segment=1))
+
+
+def test_last_step_completes_the_run_only_once_it_is_safe() -> None:
+    run = measuring(charge(), AT_LIMIT)
+    run, effects = advance(run, ended(run), 0.0)
+    assert (run.phase, run.outcome) == (Phase.STOPPING, Outcome.COMPLETED)
+    assert effects == (MakeSafe(why="all steps done"), CompactSegment(segment=1))
+    run, effects = advance(run, MadeSafe(verified=True, text=""), 0.0)
+    assert (run.phase, run.outcome, effects) == (Phase.FINISHED, Outcome.COMPLETED, ())
+
+
+def test_cell_that_is_not_known_to_be_safe_fails_the_run() -> None:
+    run = measuring(charge(), AT_LIMIT)
+    run = advance(run, ended(run), 0.0)[0]
+    run, _ = advance(run, MadeSafe(verified=False, text="smu: no reply"), 0.0)
+    assert (run.phase, run.outcome) == (Phase.FINISHED, Outcome.FAILED)
+    assert run.reason == "all steps done; NOT verified safe: smu: no reply"
+
+
+@pytest.mark.parametrize("before", [(RunStarted(),), (RunStarted(), started()), (RunStarted(), started(), stored())])
+@pytest.mark.parametrize(("event", "outcome"), [(STOP, Outcome.STOPPED), (FAILED, Outcome.FAILED)])
+def test_stop_and_failure_make_safe_first(before: tuple[Event, ...], event: Event, outcome: Outcome) -> None:
+    run, effects = after(plan(charge(), rest()), *before, event)
+    assert (run.phase, run.outcome) == (Phase.STOPPING, outcome)
+    assert effects == (MakeSafe(why=run.reason),)
+
+
+def test_first_reason_to_stop_is_kept() -> None:
+    stopping, _ = after(plan(charge(), interlocks=(interlock("high"),)), RunStarted(), started(), STOP)
+    for event in (FAILED, STOP, stored(breaches=(breach("high"),))):
+        run, effects = advance(stopping, event, 0.0)
+        assert (run.outcome, run.reason, effects) == (Outcome.STOPPED, "stopped by ada", ())
+
+
+def test_segment_that_starts_after_the_stop_is_not_measured_on() -> None:
+    run, _ = after(plan(charge(), rest()), RunStarted(), STOP, started(second=3.0))
+    assert (run.phase, run.segment_started_second) == (Phase.STOPPING, 3.0)
+
+
+def test_nothing_follows_a_segment_that_was_stopped() -> None:
+    run, _ = after(plan(charge(), rest()), RunStarted(), started(), STOP, AT_LIMIT)
+    run, effects = advance(run, ended(run), 0.0)
+    assert (run.phase, run.segment, run.segment_ended) == (Phase.STOPPING, 1, True)
+    assert effects == (CompactSegment(segment=1),)
+
+
+def test_finished_run_stays_so() -> None:
+    finished = measuring(charge(), STOP, MadeSafe(verified=True, text=""))
+    assert finished.phase == Phase.FINISHED
+    for event in (STOP, FAILED):
+        assert advance(finished, event, 0.0) == (finished, ())
+
+
+HIGH, HOT, ODD = interlock("high"), interlock("hot", "hold", rows_needed=3), interlock("odd", "warn")
+
+
+@pytest.mark.parametrize(
+    ("breaches", "outcome", "reason"),
+    [
+        ((breach("high"),), Outcome.TRIPPED, "high: voltage_volt 4.25"),
+        ((breach("hot", 3),), Outcome.HELD, "hot: voltage_volt 4.25"),
+        ((breach("hot", 3), breach("high"), breach("odd")), Outcome.TRIPPED, "high: voltage_volt 4.25"),
+        ((breach("hot", 2),), None, ""),
+        ((breach("odd"),), None, ""),
+        ((), None, ""),
+    ],
+)
+def test_interlocks_end_the_run(breaches: tuple[Breach, ...], outcome: Outcome | None, reason: str) -> None:
+    table: tuple[Interlock, ...] = (ODD, HOT, HIGH)
+    events = (RunStarted(), started(), stored(breaches=breaches))
+    run, effects = after(plan(charge(), interlocks=table), *events)
+    assert (run.outcome, run.reason) == (outcome, reason)
+    assert effects == (() if outcome is None else (MakeSafe(why=reason),))
+
+
+def test_warning_is_kept_once() -> None:
+    worse = Breach(interlock="odd", worst_value=4.5, longest_rows=1, trailing_rows=0)
+    blocks = (stored(breaches=(breach("odd"),)), stored(11, breaches=(worse,)))
+    run, effects = after(plan(charge(), interlocks=(ODD,)), RunStarted(), started(), *blocks)
+    assert (run.phase, effects) == (Phase.MEASURING, ())
+    assert run.warnings == ("odd: voltage_volt 4.25",)
+
+
+def test_rows_that_break_an_interlock_are_carried_within_a_segment_only() -> None:
+    events = (RunStarted(), started(), stored(last=row(900.0, 3.7), breaches=(breach("hot", 2),)))
+    run, _ = after(plan(charge(), rest(), interlocks=(HOT,)), *events)
+    assert run.fold.carried_rows == {"hot": 2}
+    assert advance(run, ended(run), 0.0)[0].fold.carried_rows == {}
+
+
+@pytest.mark.parametrize(
+    ("steps", "executed"),
+    [
+        ((charge(), loop(0, 1), rest()), [0, 2]),
+        ((charge(), loop(0, 3), rest()), [0, 0, 0, 2]),
+        ((charge(), rest(), loop(1, 2), loop(0, 2)), [0, 1, 1, 0, 1, 1]),
+        ((charge(), loop(0, 2), loop(0, 2)), [0, 0, 0, 0]),
+    ],
+)
+def test_loops_are_passed_as_often_as_written(steps: tuple[Any, ...], executed: list[int]) -> None:
+    run, effects = after(plan(*steps), RunStarted())
+    positions = []
+    while run.phase == Phase.STARTING:
+        positions += [effect.position for effect in effects if isinstance(effect, StartSegment)]
+        last = row(3600.0, 3.7)
+        for event in (started(run.segment), stored(run.rows + 1, last=last)):
+            run = advance(run, event, 0.0)[0]
+        run, effects = advance(run, ended(run), 0.0)
+    assert positions == executed
+    assert (run.outcome, run.passes) == (Outcome.COMPLETED, {})
+
+
+def test_loop_is_no_step_that_runs() -> None:
+    with pytest.raises(TypeError, match="loop"):
+        _ = Run(plan=plan(loop(0, 2))).step
+
+
+TIMED = {"until_voltage_volt": None, "until_time_second": 1800.0}
+BOTH = {"until_time_second": 1800.0}
+AFTER_TOLERANCE = TIME_TOLERANCE_SECOND + 0.001
+WITHIN_TOLERANCE = TIME_TOLERANCE_SECOND - 0.001
+
+
+@pytest.mark.parametrize(
+    ("step", "elapsed_second", "voltage_volt", "ended_by", "abnormal"),
+    [
+        (charge(), 900.0, 3.7, "voltage", False),
+        (charge(), 900.0, 3.7021, "voltage", False),
+        (charge(), 900.0, 3.7 - MICROVOLT, "unknown", True),
+        (charge(), 900.0, 1.9, "unknown", True),
+        (charge(), 900.0, 1.9 - MICROVOLT, "guard_voltage", True),
+        (charge(), 900.0, None, "guard_voltage", True),
+        (charge(), 54000.0, 3.7, "voltage", False),
+        (charge(), 54000.0, 3.7 - MICROVOLT, "guard_time", True),
+        (charge(), 54000.0 - WITHIN_TOLERANCE, 3.2, "guard_time", True),
+        (charge(), 54000.0 - AFTER_TOLERANCE, 3.2, "unknown", True),
+        (discharge(), 900.0, 2.0, "voltage", False),
+        (discharge(), 900.0, 2.0 - 0.002, "voltage", False),
+        (discharge(), 900.0, 2.0 + MICROVOLT, "unknown", True),
+        (discharge(), 900.0, 3.8 + MICROVOLT, "guard_voltage", True),
+        (charge(**TIMED), 1800.0, 3.9, "time", False),
+        (charge(**TIMED), 1800.0 - WITHIN_TOLERANCE, 3.2, "time", False),
+        (charge(**TIMED), 1800.0 - AFTER_TOLERANCE, 3.2, "unknown", True),
+        (charge(**TIMED), 1700.0, 3.8 + MICROVOLT, "guard_voltage", True),
+        (charge(**TIMED), 1700.0, 3.7, "unknown", True),
+        (charge(**BOTH), 1800.0, 3.7, "voltage", False),
+        (charge(**BOTH), 1800.0, 3.2, "time", True),
+        (rest(), 3600.0, 3.0, "time", False),
+        (rest(), 3600.0 - WITHIN_TOLERANCE, 3.0, "time", False),
+        (rest(), 3600.0 - AFTER_TOLERANCE, 3.0, "unknown", True),
+        (rest(), 100.0, 3.7, "unknown", True),
+        (rest(), 100.0, 0.9, "guard_voltage", True),
+        (rest(), 100.0, None, "guard_voltage", True),
+    ],
+)
+def test_what_ended_a_segment(
+    step: CurrentStep | RestStep, elapsed_second: float, voltage_volt: float | None, ended_by: str, abnormal: bool
+) -> None:
+    record = record_of(step, row(elapsed_second, voltage_volt))
+    assert (record.ended_by, record.abnormal) == (ended_by, abnormal)
+
+
+@pytest.mark.parametrize("last", [row(900.0, 3.7), row(900.0, 3.2)])
+def test_lost_power_ended_it_whatever_the_rows_say(last: Row) -> None:
+    record = end_of_segment(measuring(charge(), stored(last=last)), power_was_cycled=True)
+    assert (record.ended_by, record.abnormal) == ("power_lost", True)
+
+
+def test_segment_without_rows_ended_by_nobody_knows_what() -> None:
+    record = end_of_segment(measuring(charge()), power_was_cycled=False)
+    assert (record.ended_by, record.abnormal, record.rows) == ("unknown", True, 0)
+    assert record.start_run_time_second == record.end_run_time_second == 100.0
+
+
+@pytest.mark.parametrize(
+    ("events", "ended_by"),
+    [
+        ((STOP, AT_LIMIT), "stopped"),
+        ((FAILED, AT_LIMIT), "unknown"),
+        ((stored(breaches=(breach("high"),)),), "interlock"),
+        ((stored(breaches=(breach("hot", 3),)),), "interlock"),
+    ],
+)
+def test_what_ended_a_segment_that_was_stopped(events: tuple[Event, ...], ended_by: str) -> None:
+    run, _ = after(plan(charge(), interlocks=(HIGH, HOT)), RunStarted(), started(), *events)
+    record = end_of_segment(run, power_was_cycled=False)
+    assert (record.ended_by, record.abnormal) == (ended_by, True)
+
+
+@pytest.mark.parametrize(
+    ("step", "voltage_volt", "overshoot_volt"),
+    [
+        (charge(), 3.7, 0.0),
+        (charge(), 3.7021, 0.0021),
+        (discharge(), 1.9985, 0.0015),
+        (charge(), 3.6, None),
+        (rest(), 3.0, None),
+    ],
+)
+def test_overshoot(step: CurrentStep | RestStep, voltage_volt: float, overshoot_volt: float | None) -> None:
+    assert record_of(step, row(3600.0, voltage_volt)).overshoot_volt == pytest.approx(overshoot_volt, abs=1e-12)
+
+
+def test_record_says_what_was_asked_and_measured() -> None:
+    blocks = (
+        stored(1, 10, row(9.0, 3.1), first=row(0.0, 2.5), charge_in_ampere_hour=0.003, energy_in_watt_hour=0.01),
+        stored(11, 5, row(14.5, 3.7), charge_in_ampere_hour=0.001, charge_out_ampere_hour=0.0005),
+    )
+    record = end_of_segment(measuring(charge(), *blocks), power_was_cycled=False)
+    assert record == SegmentRecord(
+        segment=1,
+        step_id="charge",
+        step_type="constant_current",
+        block="formation",
+        half="charge",
+        rate_C=0.1,
+        ended_by="voltage",
+        abnormal=False,
+        start_run_time_second=100.0,
+        end_run_time_second=114.5,
+        rows=15,
+        charge_ampere_hour=pytest.approx(0.0035, rel=1e-12),
+        energy_watt_hour=pytest.approx(0.01, rel=1e-12),
+        first_voltage_volt=2.5,
+        last_voltage_volt=3.7,
+        overshoot_volt=0.0,
+    )
+
+
+def test_record_of_a_rest_has_no_half() -> None:
+    record = record_of(rest(), row(3600.0, 3.0))
+    assert (record.step_type, record.half, record.rate_C) == ("open_circuit_voltage", None, None)

@@ -1,0 +1,255 @@
+"""What holds for every plan and every lawful history."""
+
+from dataclasses import dataclass, field
+from functools import reduce
+from random import Random
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.engine import Outcome, Phase, Run, advance, decode_run, encode_run, end_of_segment
+from daemon.events import (
+    BlockStored,
+    Breach,
+    CompactSegment,
+    Effect,
+    Event,
+    ForgetSegment,
+    InstrumentFailed,
+    MadeSafe,
+    MakeSafe,
+    Row,
+    RunStarted,
+    SegmentEnded,
+    SegmentStarted,
+    StartSegment,
+    StopRequested,
+    decode_event,
+    encode_event,
+)
+from daemon.plan import CurrentStep, Plan, PlanStep, RestStep
+from tests.support.plans import block, charge, discharge, interlock, loop, plan, rest
+
+INTERLOCKS = (
+    interlock("warm", "warn"),
+    interlock("hot", "hold", rows_needed=2),
+    interlock("hotter", "trip", rows_needed=3),
+)
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A loop as a person writes it: a body, and how often it is passed."""
+
+    body: tuple["Item", ...]
+    passes: int
+
+
+Item = CurrentStep | RestStep | Repeat
+items = st.recursive(
+    st.sampled_from([charge(), discharge(), rest()]),
+    lambda inner: st.builds(Repeat, st.lists(inner, min_size=1, max_size=3).map(tuple), st.integers(1, 3)),
+    max_leaves=5,
+)
+protocols = st.lists(items, max_size=4)
+
+
+def flat(protocol: list[Item] | tuple[Item, ...], position: int = 0) -> list[PlanStep]:
+    """The plan's steps: a loop follows its body."""
+    steps: list[PlanStep] = []
+    for item in protocol:
+        if isinstance(item, Repeat):
+            first = position + len(steps)
+            steps += [*flat(item.body, first), loop(first, item.passes, f"loop {position + len(steps)}")]
+        else:
+            steps.append(msgspec.structs.replace(item, step_id=f"step {position + len(steps)}"))
+    return steps
+
+
+def interpreted(protocol: list[Item] | tuple[Item, ...], position: int = 0) -> list[int]:
+    """The positions executed, by doing naively what the protocol says."""
+    executed: list[int] = []
+    for item in protocol:
+        if isinstance(item, Repeat):
+            executed += interpreted(item.body, position) * item.passes
+            position += len(flat(item.body)) + 1
+        else:
+            executed.append(position)
+            position += 1
+    return executed
+
+
+@dataclass
+class History:
+    """A run as it went: the run before the first event and after each, and what was to be done after each."""
+
+    runs: list[Run]
+    events: list[Event] = field(default_factory=list)
+    effects: list[tuple[Effect, ...]] = field(default_factory=list)
+
+    def happen(self, event: Event) -> None:
+        run, effects = advance(self.runs[-1], event, float(len(self.events)))
+        self.runs.append(run)
+        self.events.append(event)
+        self.effects.append(effects)
+
+    def done(self, kind: type[Effect]) -> list[Effect]:
+        return [effect for effects in self.effects for effect in effects if isinstance(effect, kind)]
+
+
+def a_block(run: Run, random: Random, mishap: float, last_voltage_volt: float | None) -> BlockStored:
+    breaches = tuple(
+        Breach(interlock=name, worst_value=random.uniform(4, 5), longest_rows=random.randint(1, 3), trailing_rows=1)
+        for name in ("warm", "hot", "hotter")
+        if random.random() < mishap
+    )
+    elapsed_second = (run.fold.last.elapsed_second if run.fold.last else 0.0) + random.uniform(1, 500)
+    last = Row(elapsed_second=elapsed_second, voltage_volt=last_voltage_volt, current_ampere=None)
+    charges = {"charge_in_ampere_hour": random.random(), "charge_out_ampere_hour": random.random()}
+    summary = block(run.rows + 1, random.randint(1, 9), last, breaches, **charges)
+    return BlockStored(segment=run.segment, summary=summary)
+
+
+def last_block(run: Run, random: Random, mishap: float) -> BlockStored:
+    """The block that ends a segment as its step was written."""
+    step = run.step
+    stored = a_block(run, random, mishap, step.until_voltage_volt if isinstance(step, CurrentStep) else 3.0)
+    if step.until_time_second is None:
+        return stored
+    last = msgspec.structs.replace(stored.summary.last, elapsed_second=step.until_time_second)
+    return msgspec.structs.replace(stored, summary=msgspec.structs.replace(stored.summary, last=last))
+
+
+def next_event(run: Run, random: Random, mishap: float) -> Event:
+    """What may lawfully come next; `mishap` is how likely something goes wrong."""
+    if run.phase == Phase.NEW:
+        return RunStarted()
+    if random.random() < mishap:
+        failed = InstrumentFailed(role="potentiostat", error="NoReplyError", text="smu: no reply")
+        return random.choice([StopRequested(by="ada"), failed])
+    if run.phase == Phase.STARTING:
+        return SegmentStarted(segment=run.segment, started_second=random.uniform(0, 1e6))
+    if run.phase == Phase.STOPPING:
+        return MadeSafe(verified=random.random() >= mishap, text="off")
+    if has_ended(run) or random.random() < mishap:
+        return SegmentEnded(record=end_of_segment(run, power_was_cycled=random.random() < mishap))
+    if random.random() < 0.5:
+        return a_block(run, random, mishap, random.choice([3.0, None]))
+    return last_block(run, random, mishap)
+
+
+def play(of: Plan, random: Random, mishap: float) -> History:
+    """A run from its first event to its last."""
+    history = History([Run(plan=of)])
+    while history.runs[-1].phase != Phase.FINISHED:
+        event = next_event(history.runs[-1], random, mishap)
+        if isinstance(event, MadeSafe):
+            drain(history, random, mishap)
+        history.happen(event)
+    return history
+
+
+def has_ended(run: Run) -> bool:
+    return not end_of_segment(run, power_was_cycled=False).abnormal
+
+
+def drain(history: History, random: Random, mishap: float) -> None:
+    """The cell is safe: the rows that were still in the instrument are stored, and the segment closed."""
+    run = history.runs[-1]
+    if run.segment_started_second is None or run.segment_ended:
+        return
+    while random.random() < 0.3:
+        history.happen(a_block(history.runs[-1], random, mishap, 3.0))
+    if random.random() >= mishap:
+        history.happen(SegmentEnded(record=end_of_segment(history.runs[-1], power_was_cycled=False)))
+
+
+randoms = st.integers(0, 2**32).map(Random)
+mishaps = st.sampled_from([0.0, 0.02, 0.2])
+
+
+@given(protocol=protocols, random=randoms)
+def test_undisturbed_run_executes_what_a_naive_interpreter_does(protocol: list[Item], random: Random) -> None:
+    history = play(plan(*flat(protocol), interlocks=INTERLOCKS), random, mishap=0.0)
+    assert [effect.position for effect in history.done(StartSegment)] == interpreted(protocol)
+    assert history.runs[-1].outcome == Outcome.COMPLETED
+
+
+@given(protocol=protocols, random=randoms, mishap=mishaps)
+def test_disturbed_run_executes_a_beginning_of_it(protocol: list[Item], random: Random, mishap: float) -> None:
+    history = play(plan(*flat(protocol), interlocks=INTERLOCKS), random, mishap)
+    started, expected = history.done(StartSegment), interpreted(protocol)
+    assert [effect.position for effect in started] == expected[: len(started)]
+    assert [effect.segment for effect in started] == list(range(1, len(started) + 1))
+    if history.runs[-1].outcome == Outcome.COMPLETED:
+        assert len(started) == len(expected)
+
+
+@given(protocol=protocols, random=randoms, mishap=mishaps)
+def test_run_ends_once_with_an_outcome_after_it_was_made_safe(
+    protocol: list[Item], random: Random, mishap: float
+) -> None:
+    history = play(plan(*flat(protocol), interlocks=INTERLOCKS), random, mishap)
+    phases = [run.phase for run in history.runs]
+    assert phases.count(Phase.FINISHED) == 1
+    assert all((run.outcome is not None) == (run.phase in (Phase.STOPPING, Phase.FINISHED)) for run in history.runs)
+    made_safe_at = [
+        index for index, effects in enumerate(history.effects) if any(isinstance(e, MakeSafe) for e in effects)
+    ]
+    assert made_safe_at == [phases.index(Phase.STOPPING) - 1]
+    assert isinstance(history.effects[made_safe_at[0]][0], MakeSafe)
+    assert not any(isinstance(e, StartSegment) for effects in history.effects[made_safe_at[0] :] for e in effects)
+    outcomes = {run.outcome for run in history.runs[phases.index(Phase.STOPPING) :]}
+    verified = [event.verified for event in history.events if isinstance(event, MadeSafe)]
+    assert verified in ([True], [False])
+    assert len(outcomes) == 1 or (not verified[0] and history.runs[-1].outcome == Outcome.FAILED)
+
+
+@given(protocol=protocols, random=randoms, mishap=mishaps)
+def test_segments_are_compacted_once_and_forgotten_only_when_closed(
+    protocol: list[Item], random: Random, mishap: float
+) -> None:
+    history = play(plan(*flat(protocol), interlocks=INTERLOCKS), random, mishap)
+    closed = [event.record for event in history.events if isinstance(event, SegmentEnded)]
+    assert [effect.segment for effect in history.done(CompactSegment)] == [record.segment for record in closed]
+    closed_before: set[int] = set()
+    for event, effects in zip(history.events, history.effects, strict=True):
+        assert {effect.segment for effect in effects if isinstance(effect, ForgetSegment)} <= closed_before
+        closed_before |= {event.record.segment} if isinstance(event, SegmentEnded) else set()
+
+
+@given(protocol=protocols, random=randoms, mishap=mishaps)
+def test_records_hold_every_row_and_every_charge_once(protocol: list[Item], random: Random, mishap: float) -> None:
+    history = play(plan(*flat(protocol), interlocks=INTERLOCKS), random, mishap)
+    blocks = [event for event in history.events if isinstance(event, BlockStored)]
+    for record in (event.record for event in history.events if isinstance(event, SegmentEnded)):
+        summaries = [event.summary for event in blocks if event.segment == record.segment]
+        assert record.rows == sum(summary.last_seq - summary.first_seq + 1 for summary in summaries)
+        charge_in = sum(summary.charge_in_ampere_hour for summary in summaries)
+        charge_out = sum(summary.charge_out_ampere_hour for summary in summaries)
+        assert record.charge_ampere_hour == pytest.approx(charge_in - charge_out, abs=1e-12 * (charge_in + charge_out))
+    assert history.runs[-1].rows == (blocks[-1].summary.last_seq if blocks else 0)
+
+
+@given(protocol=protocols, random=randoms, mishap=mishaps)
+def test_replay_gives_the_same_run(protocol: list[Item], random: Random, mishap: float) -> None:
+    history = play(plan(*flat(protocol), interlocks=INTERLOCKS), random, mishap)
+    journal = [encode_event(event) for event in history.events]
+    replayed = reduce(lambda run, entry: advance(run, decode_event(entry), 0.0)[0], journal, history.runs[0])
+    assert replayed == history.runs[-1]
+    assert encode_run(replayed) == encode_run(history.runs[-1])
+
+
+@given(protocol=protocols, random=randoms, mishap=mishaps, share=st.floats(0, 1))
+def test_snapshot_and_later_events_give_the_same_run_and_the_same_work(
+    protocol: list[Item], random: Random, mishap: float, share: float
+) -> None:
+    history = play(plan(*flat(protocol), interlocks=INTERLOCKS), random, mishap)
+    at = round(share * len(history.events))
+    run = decode_run(encode_run(history.runs[at]))
+    for event, expected in zip(history.events[at:], history.effects[at:], strict=True):
+        run, effects = advance(run, event, 0.0)
+        assert effects == expected
+    assert run == history.runs[-1]

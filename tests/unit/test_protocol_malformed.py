@@ -1,0 +1,87 @@
+"""Files with mistakes: each mistake is found on its line, and nothing else is.
+
+In the corpus a line with `#!` holds a mistake. What follows are words of the message, apart by `;`; problems of one
+line are apart by `&&`.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from daemon.compile import load_plan
+from drivers.keithley.limits import LIMITS_2450
+from protocols.errors import Problem, ProblemsFound
+
+REPOSITORY = Path(__file__).parents[2]
+MALFORMED = Path(__file__).parent / "malformed"
+FORMATION = REPOSITORY / "protocols" / "library" / "formation.yaml"
+BM05 = REPOSITORY / "config" / "cells" / "bm05.yaml"
+
+
+def expected(text: str) -> list[tuple[int, list[str]]]:
+    """Line and words of each problem a file announces."""
+    found = []
+    for line, content in enumerate(text.splitlines(), start=1):
+        _, marked, words = content.partition("#!")
+        if marked:
+            found += [(line, [word.strip() for word in one.split(";")]) for one in words.split("&&")]
+    return found
+
+
+def refused(protocol: Path, cell: Path) -> tuple[Problem, ...]:
+    with pytest.raises(ProblemsFound) as found:
+        load_plan(protocol.read_text(), protocol.name, cell.read_text(), cell.name, LIMITS_2450)
+    return found.value.problems
+
+
+def compare(path: Path, problems: tuple[Problem, ...]) -> None:
+    announced = expected(path.read_text())
+    assert announced
+    told = "\n".join(map(str, problems))
+    assert {problem.file for problem in problems} == {path.name}
+    assert sorted(problem.line for problem in problems) == sorted(line for line, _ in announced), told
+    for line, words in announced:
+        assert any(problem.line == line and all(word in str(problem) for word in words) for problem in problems), (
+            f"line {line}: {words} is not in\n{told}"
+        )
+
+
+@pytest.mark.parametrize("path", sorted(MALFORMED.glob("protocol/*.yaml")), ids=lambda path: path.stem)
+def test_protocol_is_refused_where_it_is_wrong(path: Path) -> None:
+    compare(path, refused(path, BM05))
+
+
+@pytest.mark.parametrize("path", sorted(MALFORMED.glob("cell/*.yaml")), ids=lambda path: path.stem)
+def test_cell_file_is_refused_where_it_is_wrong(path: Path) -> None:
+    compare(path, refused(FORMATION, path))
+
+
+def test_both_files_are_told_of_at_once() -> None:
+    problems = refused(MALFORMED / "protocol" / "zeros.yaml", MALFORMED / "cell" / "decimal_comma.yaml")
+    assert [problem.file for problem in problems] == ["zeros.yaml"] * 9 + ["decimal_comma.yaml"] * 2
+
+
+def test_a_problem_is_one_line_with_place_fault_and_remedy() -> None:
+    problems = refused(MALFORMED / "protocol" / "duplicate_key.yaml", BM05)
+    assert str(problems[0]) == (
+        "duplicate_key.yaml:6:5  method[1].rate_C  the key 'rate_C' is here twice, first on line 4  keep one of the two"
+    )
+    assert str(ProblemsFound(problems)).splitlines() == [str(problem) for problem in problems]
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "column"),
+    [
+        ("unknown_field", 2, 1),
+        ("unknown_field", 7, 5),
+        ("current_beyond_the_instrument", 5, 5),
+        ("current_beyond_the_instrument", 13, 9),
+        ("decimal_comma_in_a_line", 1, 49),
+        ("decimal_comma_in_a_line", 3, 60),
+        ("decimal_comma_in_a_block", 7, 22),
+        ("charge_ends_below_its_start", 3, 60),
+    ],
+)
+def test_column_points_at_the_mistake(file: str, line: int, column: int) -> None:
+    problems = refused(MALFORMED / "protocol" / f"{file}.yaml", BM05)
+    assert column in [problem.column for problem in problems if problem.line == line]
