@@ -100,6 +100,7 @@ async def simulate(simulation: Simulation, tell: Callable[[Progress], None]) -> 
             with _stopping_on_signals(runner):
                 run = await runner.run_to_end()
             run_time_second = runner.run_time_second
+            run_file.seal()
         finally:
             run_file.close()
             await rig.potentiostat.close()
@@ -115,21 +116,20 @@ async def simulate(simulation: Simulation, tell: Callable[[Progress], None]) -> 
 
 @contextlib.asynccontextmanager
 async def _bench(simulation: Simulation, log_file: Path) -> AsyncIterator[tuple[BenchProcess, BenchClock]]:
+    """A bench and its time. When what is done with it fails, it is left to bring its instruments to their own ends."""
     bench = await BenchProcess.start(simulation.bench_file, log_file=log_file, seed=simulation.seed)
+    control = await ControlPort.connect(bench.control_address)
+    clock = await BenchClock.own(control, pace=simulation.pace, on_owner_lost="run_on")
     try:
-        control = await ControlPort.connect(bench.control_address)
-        clock = await BenchClock.own(control, pace=simulation.pace, on_owner_lost="run_on")
-        try:
-            yield bench, clock
-            await control.ask("end")
-        finally:
-            await clock.close()
+        yield bench, clock
+        await control.ask("end")
     finally:
-        await bench.wait_for_end()
+        await clock.close()
+    await bench.wait_for_end()
 
 
 async def _rig_on_bench(bench: BenchProcess, clock: Clock, driver: str) -> Rig:
-    connection = Connection(name="potentiostat", address=bench.cables["potentiostat"]["address"])
+    connection = Connection(name="potentiostat", address=bench.address_of("potentiostat"))
     instrument = potentiostat(driver).make(connection, clock.now_second, None)
     identity = await instrument.connect()
     return Rig(name="rig1", potentiostat=instrument, identities={"potentiostat": identity})

@@ -33,6 +33,10 @@ ENGINE_VERSION = 1
 TIME_TOLERANCE_SECOND = 0.05
 """How much earlier than asked an instrument's own timer may end a step and the step still count as ended by time."""
 
+LIMIT_TOLERANCE_VOLT = 0.002
+"""How much short of the limit a segment's last row may read: it is a reading later than the one that ended it, and the
+readings' noise and the maker's accuracy (0.015 % + 1 mV on the 20 V range) lie between them."""
+
 
 class Phase(StrEnum):
     """What the run is doing."""
@@ -126,10 +130,10 @@ def end_of_segment(run: Run, *, power_was_cycled: bool) -> SegmentRecord:
     """The record of the present segment, once its instrument is idle and all its rows are in `run`."""
     step, fold = run.step, run.fold
     ended_by = _what_ended(run, power_was_cycled=power_was_cycled)
-    limit = step.until_voltage_volt if isinstance(step, CurrentStep) else None
-    overshoot = None
-    if ended_by == "voltage" and limit is not None and fold.last is not None and fold.last.voltage_volt is not None:
-        overshoot = abs(fold.last.voltage_volt - limit)
+    last_volt = fold.last.voltage_volt if fold.last else None
+    overshoot_volt = None
+    if ended_by == "voltage" and isinstance(step, CurrentStep) and last_volt is not None:
+        overshoot_volt = _overshoot_volt(step, last_volt)
     started = run.segment_started_second or 0.0
     return SegmentRecord(
         segment=run.segment,
@@ -146,8 +150,8 @@ def end_of_segment(run: Run, *, power_was_cycled: bool) -> SegmentRecord:
         charge_ampere_hour=fold.charge_ampere_hour,
         energy_watt_hour=fold.energy_watt_hour,
         first_voltage_volt=fold.first.voltage_volt if fold.first else None,
-        last_voltage_volt=fold.last.voltage_volt if fold.last else None,
-        overshoot_volt=overshoot,
+        last_voltage_volt=last_volt,
+        overshoot_volt=overshoot_volt,
     )
 
 
@@ -253,12 +257,17 @@ def _what_ended(run: Run, *, power_was_cycled: bool) -> str:
     return "unknown"
 
 
-def _reached(step: CurrentStep, voltage_volt: float) -> bool:
+def _overshoot_volt(step: CurrentStep, voltage_volt: float) -> float | None:
+    """How far a voltage lies beyond the step's limit, negative before it; None without a limit."""
     if step.until_voltage_volt is None:
-        return False
-    if step.half == "charge":
-        return voltage_volt >= step.until_voltage_volt
-    return voltage_volt <= step.until_voltage_volt
+        return None
+    beyond_volt = voltage_volt - step.until_voltage_volt
+    return beyond_volt if step.half == "charge" else -beyond_volt
+
+
+def _reached(step: CurrentStep, voltage_volt: float) -> bool:
+    overshoot_volt = _overshoot_volt(step, voltage_volt)
+    return overshoot_volt is not None and overshoot_volt >= -LIMIT_TOLERANCE_VOLT
 
 
 def _as_written(step: CurrentStep | RestStep, ended_by: str) -> bool:

@@ -52,7 +52,8 @@ class SegmentRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One executed pass through a step: what was asked, what ended it, what was measured.
 
     `ended_by` is "voltage", "time", "guard_time", "guard_voltage", "interlock", "stopped", "power_lost" or "unknown";
-    `abnormal` says that the step did not end as written. `overshoot_volt` is how far the last row passed the limit.
+    `abnormal` says that the step did not end as written. `overshoot_volt` is how far the last row lies beyond the
+    limit, negative when noise put it just before.
     """
 
     segment: int

@@ -90,7 +90,7 @@ def interlock_table(bounds: Bounds) -> tuple[Interlock, ...]:
         ),
         Interlock(
             name="voltage_low",
-            quantity="voltage_volt",
+            quantity="voltage_under_current_volt",
             low=low_volt.value,
             action="trip",
             rows_needed=rows,
@@ -98,7 +98,7 @@ def interlock_table(bounds: Bounds) -> tuple[Interlock, ...]:
         ),
         Interlock(
             name="voltage_high",
-            quantity="voltage_volt",
+            quantity="voltage_under_current_volt",
             high=high_volt.value,
             action="trip",
             rows_needed=rows,

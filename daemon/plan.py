@@ -11,7 +11,7 @@ CELL_STREAM = "cell"
 class Interlock(msgspec.Struct, frozen=True, kw_only=True):
     """One bound on one quantity, checked on every block.
 
-    `quantity` is what is bounded (`voltage_volt`, `current_ampere`, `charge_passed_ampere_hour`, …); the bound is
+    `quantity` is what is bounded (`current_ampere`, `charge_passed_ampere_hour`, …); the bound is
     broken below `low` or above `high`. `action` is "warn", "hold" or "trip". `rows_needed` rows running must break
     it. `origin` says where the numbers come from: "default", "protocol" or "station".
     """
@@ -29,8 +29,9 @@ class CurrentStep(msgspec.Struct, frozen=True, kw_only=True, tag="constant_curre
     """Constant current until a voltage, or a time.
 
     `until_time_second` is what the person wrote; `guard_time_second` bounds the step anyway. `half` is "charge" or
-    "discharge"; `current_ampere` has its sign, `rate_C` is a magnitude, and None for a current given in ampere. `record`
-    is how the step's rows are thinned when published or exported: `time_second`, `voltage_volt`, `current_ampere`.
+    "discharge"; `current_ampere` has its sign, `rate_C` is a magnitude, and None for a current given in ampere.
+    `record` is how the step's rows are thinned when published or exported: `time_second`, `voltage_volt`,
+    `current_ampere`.
     """
 
     step_id: str

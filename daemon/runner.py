@@ -33,7 +33,7 @@ from daemon.events import (
     encode_event,
     kind_of,
 )
-from daemon.plan import CELL_STREAM
+from daemon.plan import CELL_STREAM, CurrentStep
 from daemon.rig import Rig, program_for, segment_token
 from daemon.store.blocks import Block
 from daemon.store.records import JournalEntry
@@ -158,6 +158,7 @@ class Runner:
         summary = summarise(
             rows,
             self.run.rows + 1,
+            driven=isinstance(self.run.step, CurrentStep),
             before=fold.last_reading,
             charge_before_ampere_hour=fold.charge_ampere_hour,
             table=self.run.plan.interlocks,

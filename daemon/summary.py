@@ -16,6 +16,7 @@ def summarise(
     rows: ReadingBlock,
     first_seq: int,
     *,
+    driven: bool,
     before: Row | None,
     charge_before_ampere_hour: float,
     table: Iterable[Interlock],
@@ -29,6 +30,7 @@ def summarise(
     Args:
         rows: at least one row.
         first_seq: the stream's number of the first of them.
+        driven: whether the segment drives a current through the cell; at open circuit its voltage trips nothing.
         before: the segment's last reading before these; None at its start.
         charge_before_ampere_hour: net charge of the segment up to `before`, for the interlock on charge passed.
         table: the interlocks in force.
@@ -40,10 +42,11 @@ def summarise(
     energy = _trapezoids(step_hour, current * voltage)
     net = charge_before_ampere_hour + np.cumsum(charge)
     quantities = {
-        "voltage_volt": rows.voltage_volt,
         "current_ampere": rows.current_ampere,
         "charge_passed_ampere_hour": np.abs(net),
     }
+    if driven:
+        quantities["voltage_under_current_volt"] = rows.voltage_volt
     if first_seq == 1:
         quantities["start_voltage_volt"] = rows.voltage_volt[:1]
     finite = rows.voltage_volt[np.isfinite(rows.voltage_volt)]

@@ -187,8 +187,8 @@ class LoadStatus(IntFlag):
 class LoadBlock:
     """Frames of a load cell's indicator, arrays of shape (n,), in the order they came; n may be 0.
 
-    `second` is the clock's second at which a frame's last byte came; `displayed` the value as shown, in `unit`, gross or
-    net as the indicator is set; NaN is no reading and `status` (`LoadStatus`) says why.
+    `second` is the clock's second at which a frame's last byte came; `displayed` the value as shown, in `unit`, gross
+    or net as the indicator is set; NaN is no reading and `status` (`LoadStatus`) says why.
     """
 
     second: Floats

@@ -99,6 +99,7 @@ class Cell(Strict):
     fixture: Fixture | None = None
     separator: Separator | None = None
     published: Published | None = None
+    simulated_by: Text | None = None
     notes: Any = None
 
     @property

@@ -263,11 +263,11 @@ def _unknown_step(source: Source, path: Path, value: dict[str, object]) -> Probl
         close = did_you_mean("step", list(value))
         hint = f"write step in place of {close}" if close else f"write step: one of {', '.join(known)}"
         return source.problem(path, "step is missing", hint)
-    name = value["step"]
+    name = str(value["step"])
     here = (*path, "step")
     if name in LATER_STEPS:
         return source.problem(here, f"{name} {NOT_YET}", f"supported: {', '.join(known)}")
-    close = did_you_mean(str(name), [*known, *LATER_STEPS])
+    close = did_you_mean(name, [*known, *LATER_STEPS])
     hint = f"did you mean {close}?" if close else f"write one of {', '.join(known)}"
     return source.problem(here, f"{name} is not a step", hint)
 

@@ -1,15 +1,19 @@
 """The simulated laboratory as a process of its own: `presscell-bench BENCH.yaml`."""
 
 import asyncio
+import json
 import signal
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import click
 
-from simulators.assemble import Assembly, assemble, start_line
+from simulators.assemble import assemble
 from simulators.bench_file import BenchFileError, LoadedBenchFile, load_bench_file
 from simulators.control import ControlPort
+from simulators.device import SECOND_NS
 from simulators.log import BenchLog
 from simulators.owner import Ownership
 from simulators.pace import Timekeeper
@@ -30,12 +34,13 @@ ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 @click.option("--end-when-owner-lost", is_flag=True, help="End 10 s after the owner of the time has vanished.")
 @click.option("--check", is_flag=True, help="Only tell what is wrong with the file.")
 def main(
+    *,
     bench_file: Path,
     log: Path | None,
     seed: int | None,
     speed: float | None,
-    end_when_owner_lost: bool,  # noqa: FBT001
-    check: bool,  # noqa: FBT001
+    end_when_owner_lost: bool,
+    check: bool,
 ) -> None:
     """Serve the simulated laboratory that BENCH_FILE describes, on loopback ports.
 
@@ -62,24 +67,44 @@ def main(
 
 
 async def serve(loaded: LoadedBenchFile, log: BenchLog, *, end_when_lost: bool) -> int:
-    """Serve a bench until it is told to end. Answers the exit code: 1 when the bench itself broke."""
+    """Serve a bench until it is told to end. Answers the exit code: 1 when the bench itself broke.
+
+    Raises:
+        OSError: a port of the file is taken.
+    """
     loop = asyncio.get_running_loop()
-    reasons: asyncio.Future[str] = loop.create_future()
+    reason: asyncio.Future[str] = loop.create_future()
 
-    def stop(reason: str) -> None:
-        if not reasons.done():
-            reasons.set_result(reason)
+    def stop(why: str) -> None:
+        if not reason.done():
+            reason.set_result(why)
 
-    def broke(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    def broke(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         loop.default_exception_handler(context)
         stop("broke")
 
     loop.set_exception_handler(broke)
     for ending in ENDING_SIGNALS:
         loop.add_signal_handler(ending, stop, ending.name.lower())
-    assembly = assemble(loaded, log)
-    await _serve_until(reasons, assembly, end_when_lost=end_when_lost, stop=stop)
-    reason = reasons.result()
-    assembly.bench.log_end(reason)
+    assembly = assemble(loaded, log, time.time_ns() / SECOND_NS)
+    keeper = Timekeeper(assembly.bench, loop)
+    speed = loaded.content.speed
+    ownership = Ownership(assembly.bench, keeper, speed=speed, end_when_lost=end_when_lost, stop=stop)
+    control = Listener(0, ControlPort(assembly.laboratory, keeper, ownership, stop).connect)
+    assembly.open()
+    control.accept()
+    cables = assembly.laboratory.hello()["cables"]
+    sys.stdout.write(json.dumps({"control": control.address, "cables": cables}) + "\n")
+    sys.stdout.flush()
+    why = await reason
+    ownership.close()
+    keeper.stand()
+    control.close()
+    assembly.close()
+    assembly.bench.end(why)
     log.close()
-    return 1 if reason == "broke" else 0
+    return 1 if why == "broke" else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from simulators.and_frames import FRAME_BYTES, FrameWriter, Header, digits_for
 from simulators.device import SECOND_NS, CellUnderTest
-from simulators.keithley.noise import key_of, normal
 from simulators.lines import CommandLines
+from simulators.noise import key_of, normal
 
 Floats = NDArray[np.float64]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from simulators.device import CellUnderTest, Device
 from simulators.log import BenchLog
@@ -11,13 +12,19 @@ STANDSTILLS_ALLOWED = 10_000
 """So many changes at one and the same time, and an instrument is going round in circles."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class OutputState:
-    """How an instrument is connected to the cell."""
+    """How an instrument is connected to the cell. A closed relay with the output off still drives it."""
 
     output_on: bool = False
     relay_closed: bool = False
-    relay_operations: int = 0
+
+    def words(self) -> dict[str, str]:
+        """As log fields."""
+        return {
+            "output": "on" if self.output_on else "off",
+            "relay": "closed" if self.relay_closed else "open",
+        }
 
 
 class BenchError(Exception):
@@ -43,6 +50,7 @@ class Bench:
         self.devices: Mapping[str, Device] = {device.name: device for device in devices}
         self._busy = {name: device.busy for name, device in self.devices.items()}
         self._outputs = {name: OutputState() for name in self.devices}
+        self._relay_operations = dict.fromkeys(self.devices, 0)
 
     @property
     def now_ns(self) -> int:
@@ -84,24 +92,50 @@ class Bench:
         return reply
 
     def power_cycle(self, name: str) -> None:
-        """Take an instrument's power away and give it back."""
-        self.write("power_cycle", instrument=name)
+        """Take an instrument's power away, which opens its relay, and give it back."""
+        self._cell.set_current(0.0)
+        self._witness.look()
+        self._switch("power_cycle", name, OutputState())
         self.devices[name].power_cycle(self.now_ns)
         self._witness.look()
 
-    def hear_output(self, name: str, *, output_on: bool, relay_closed: bool) -> None:
-        """An instrument has switched its output or its relay at the present time: log what the cell saw."""
-        state = self._outputs[name]
-        opened = state.relay_closed and not relay_closed
-        extremes = self._witness.relay_opened(name) if opened else None
-        if relay_closed and not state.relay_closed:
-            self._witness.relay_closed(name)
-        state.relay_operations += relay_closed != state.relay_closed
-        state.output_on, state.relay_closed = output_on, relay_closed
+    def hear(self, name: str, kind: str, details: Mapping[str, Any]) -> None:
+        """An instrument tells of a change: log it, with what the cell saw.
+
+        Args:
+            name: the instrument.
+            kind: `output` (`on`, `relay_closed`), `power` (`relay_closed`), `limit`, `trigger_model`.
+            details: these, and `time_ns`.
+        """
+        match kind:
+            case "output":
+                self._switched(name, OutputState(details["on"], details["relay_closed"]))
+            case "power":
+                self._switched(name, OutputState(output_on=False, relay_closed=details["relay_closed"]))
+            case "limit" | "trigger_model":
+                event = {"limit": "clamp", "trigger_model": "model"}[kind]
+                fields = {key: value for key, value in details.items() if key != "time_ns"}
+                self._log.write(details["time_ns"], event, instrument=name, **fields)
+            case _:
+                raise BenchError(f"{name} tells of {kind!r}, which the bench doesn't know")
+
+    def _switched(self, name: str, state: OutputState) -> None:
+        if state != self._outputs[name]:
+            self._switch("output", name, state)
+
+    def _switch(self, event: str, name: str, state: OutputState) -> None:
+        before, self._outputs[name] = self._outputs[name], state
+        extremes = None
+        if state.relay_closed != before.relay_closed:
+            self._relay_operations[name] += 1
+            if state.relay_closed:
+                self._witness.relay_closed(name)
+            else:
+                extremes = self._witness.relay_opened(name)
         self.write(
-            "output",
+            event,
             instrument=name,
-            **_words(state),
+            **state.words(),
             current_ampere=self._cell.current_ampere,
             voltage_volt=self._witness.voltage_volt,
             **self._charges(),
@@ -116,7 +150,11 @@ class Bench:
         """Write the log's last line."""
         self._witness.end()
         instruments = {
-            name: {**_words(state), "relay_operations": state.relay_operations, "busy": self.devices[name].busy}
+            name: {
+                **state.words(),
+                "relay_operations": self._relay_operations[name],
+                "busy": self.devices[name].busy,
+            }
             for name, state in self._outputs.items()
         }
         volt = self._witness.voltage_volt
@@ -143,10 +181,3 @@ class Bench:
         for device in self.devices.values():
             device.settle(to_ns)
         self._witness.look()
-
-
-def _words(state: OutputState) -> dict[str, str]:
-    return {
-        "output": "on" if state.output_on else "off",
-        "relay": "closed" if state.relay_closed else "open",
-    }

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 from ruamel.yaml import YAML
@@ -60,6 +60,11 @@ class CellSection(Strict):
     spread_seed: int | None = None
     parameters: CellOverrides = CellOverrides()  # type: ignore[valid-type]
 
+    @property
+    def overrides(self) -> dict[str, float]:
+        """The parameters that are given, by name."""
+        return cast(Strict, self.parameters).model_dump(exclude_none=True)
+
 
 class TcpTransport(Strict):
     """A loopback TCP server; port 0 takes a free one. `dst_port` adds a dead-socket-termination port."""
@@ -77,6 +82,8 @@ class InstrumentSection(Strict):
     role: Literal["potentiostat"]
     serial_number: Annotated[str, Field(pattern=r"^[0-9A-Za-z]{1,20}$")]
     firmware: Annotated[str, Field(pattern=r"^[0-9A-Za-z.]{1,20}$")]
+    power_on_off_state: Literal["NORM", "HIMP"] = "NORM"
+    line_frequency_Hz: Literal[50, 60] = 60
     transport: TcpTransport
 
 
@@ -87,7 +94,6 @@ class BenchFile(Strict):
     seed: int = Field(default=1, ge=0)
     speed: float = Field(default=1.0, ge=0)
     utc_start: datetime | None = None
-    noise: bool = True
     cell: CellSection
     window: Window | None = None
     instruments: Annotated[list[InstrumentSection], Field(min_length=1)]

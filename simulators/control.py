@@ -267,10 +267,9 @@ def _given(request: Fault) -> Answer:
 
 
 def _nanoseconds(name: str, second: float) -> int:
-    nanoseconds = round(second * SECOND_NS)
-    if not 0 <= nanoseconds < ENDLESS_NS:
+    if not 0 <= second < ENDLESS_NS / SECOND_NS:
         raise ControlError(f"{name} must be from 0 to {ENDLESS_NS // SECOND_NS} s, not {second:g}")
-    return nanoseconds
+    return round(second * SECOND_NS)
 
 
 def _sentence(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """What the bench asks of a simulated instrument, and what an instrument may ask of the cell."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -110,3 +111,7 @@ class CellSurroundings(Protocol):
     def set_chamber_celsius(self, temperature_celsius: float) -> None:
         """From now on the air around the jig has this temperature."""
         ...
+
+
+EmitBytes = Callable[[bytes], None]
+"""How an instrument puts a reply on its cable that was not ready when it was asked for."""

@@ -79,6 +79,7 @@ class TcpCable:
         self._receive = receive
         self._listener = Listener(port, lambda: _Link(self))
         self._links: set[_Link] = set()
+        self._talker: _Link | None = None
         self._fault: CableFault = Sound()
         self._marks: list[tuple[int, float]] = []
 
@@ -113,11 +114,13 @@ class TcpCable:
             link.abort()
 
     def emit(self, data: bytes, now_ns: int) -> None:
-        """Send a frame nobody asked for to every host."""
-        for link in self._links:
-            link.write(data)
-        self.sent_total += len(data)
-        self._marks.append((self.sent_total, now_ns / SECOND_NS))
+        """Send what comes unasked or late: to the host that talked last, or to all when it has gone."""
+        links = [self._talker] if self._talker is not None else [*self._links]
+        arrives = self._fault.spoil(data)
+        for link in links:
+            self._send(link, arrives)
+        if links:
+            self._marks.append((self.sent_total, now_ns / SECOND_NS))
 
     def take_marks(self) -> list[tuple[int, float]]:
         """See `Cable`."""
@@ -140,9 +143,12 @@ class TcpCable:
     def detach(self, link: "_Link") -> None:
         """A host has gone."""
         self._links.discard(link)
+        if self._talker is link:
+            self._talker = None
 
     def take(self, link: "_Link", lines: bytes) -> None:
         """Whole lines have come from a host."""
+        self._talker = link
         reply = self._receive(lines)
         if not reply:
             return

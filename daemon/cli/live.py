@@ -57,6 +57,8 @@ class LiveView:
             self._measured_second[record.step_id] = record.end_run_time_second - record.start_run_time_second
         if progress.last is not None and progress.last.voltage_volt is not None:
             self._voltages.append(progress.last.voltage_volt)
+        if not progress.run_time_second:
+            return
         every_second = REDRAW_EVERY_REAL_SECOND if self._console.is_terminal else LINE_EVERY_REAL_SECOND
         if real_second() - self._shown_second < every_second:
             return
@@ -64,7 +66,7 @@ class LiveView:
         if self._console.is_terminal:
             self._live.update(self._panel(progress), refresh=True)
         else:
-            self._console.print(self._line(progress), highlight=False)
+            self._console.print(self._line(progress), highlight=False, soft_wrap=True)
 
     def _left_second(self, run: Run) -> float:
         """Simulated seconds still to come, as far as earlier passes or theory tell."""
@@ -84,7 +86,7 @@ class LiveView:
             "run time": duration_text(progress.run_time_second),
             "rows": f"{progress.run.rows:,}",
             "speed": f"{speed:,.0f} simulated s per s",
-            "left": f"about {duration_text(left_second / max(speed, 1e-9))}",
+            "left": f"about {duration_text(left_second / speed)}" if speed else "",
         }
 
     def _line(self, progress: Progress) -> str:

@@ -156,7 +156,10 @@ def _read_blocks(
 
 def _spans(run_file: RunFile, stream: str) -> list[tuple[int, int, int]]:
     """Segment, first and last row of every block in order. Raises `StoreError` when a row is missing."""
-    query = "SELECT CAST(segment AS INTEGER), first_seq, CAST(last_seq AS INTEGER) FROM block WHERE stream = ? ORDER BY first_seq"
+    query = (
+        "SELECT CAST(segment AS INTEGER), first_seq, CAST(last_seq AS INTEGER) FROM block WHERE stream = ?"
+        " ORDER BY first_seq"
+    )
     spans = run_file.connection.execute(query, (stream,)).fetchall()
     due, end = 1, run_file.read_ends().last_seq(stream)
     for _, first, last in [*spans, (0, end + 1, end)]:

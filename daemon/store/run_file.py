@@ -231,14 +231,16 @@ class RunFile:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Everything read inside is of one moment; may be nested. Keep it short: the log can't be emptied meanwhile."""
         with sqlite_told_as_store_error(self.path, "reading it"):
-            if self.connection.in_transaction:
+            nested = self.connection.in_transaction
+            if nested:
                 yield self.connection
                 return
             self.connection.execute("BEGIN")
             try:
                 yield self.connection
             finally:
-                self.connection.execute("ROLLBACK")
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
 
     def seal(self) -> None:
         """After a run's last commit: give unused space back, and leave one plain file unless a reader has it open."""
@@ -316,7 +318,7 @@ def _rename_durably(source: Path, target: Path) -> None:
 def _prepare_for_writing(path: Path, connection: sqlite3.Connection) -> None:
     [(complaint,)] = connection.execute("PRAGMA quick_check(1)").fetchall()
     if complaint != "ok":
-        raise damaged(path, f"it is damaged: {complaint}")
+        raise damaged(path, "it is damaged: " + " ".join(str(complaint).split()))
     [(mode,)] = connection.execute("PRAGMA journal_mode = WAL").fetchall()
     if mode != "wal":
         raise StoreError(path, f"it can't be switched to write-ahead logging, only {mode}", "put it on a local disk")

@@ -78,14 +78,6 @@ def flag(reply: str) -> bool:
     return reply == "1"
 
 
-def fields(reply: str, expected: int) -> list[str]:
-    """The values of a reply to several queries in one message."""
-    parts = reply.split(";")
-    if len(parts) != expected:
-        raise ValueError(f"{len(parts)} values where {expected} were asked for")
-    return parts
-
-
 def identity(reply: str) -> Identity:
     """The reply to `*IDN?` of any maker."""
     parts = reply.split(",")

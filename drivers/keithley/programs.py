@@ -35,11 +35,15 @@ class Check:
 
 @dataclass(frozen=True)
 class CommandGroup:
-    """Commands that belong together, one a line, and the read-backs that prove them."""
+    """Commands that belong together, one a line, and the read-backs that prove them.
+
+    `may_be_unknown`: a firmware that does not know the command has nothing that would have to be switched off.
+    """
 
     name: str
     commands: tuple[str, ...]
     checks: tuple[Check, ...] = ()
+    may_be_unknown: bool = False
 
 
 class ProgramError(ValueError):
@@ -116,6 +120,7 @@ def segment_groups(
     return (
         _source_group(program, limits, terminals),
         _measure_group(program, limits),
+        CommandGroup("relative offset", (":SENS:VOLT:REL:STAT OFF",), may_be_unknown=True),
         _buffer_group(token, program, exists=buffer_exists),
         _timer_group(program),
     )
@@ -163,7 +168,6 @@ def _measure_group(program: SegmentProgram, limits: PotentiostatLimits) -> Comma
             f":SENS:VOLT:NPLC {_text(line_cycles)}",
             ":SENS:VOLT:AZER ON",
             ":SENS:VOLT:AVER OFF",
-            ":SENS:VOLT:REL:STAT OFF",
             ":SENS:COUN 1",
             ":FORM:DATA ASC",
             ":FORM:ASC:PREC 10",
@@ -172,7 +176,6 @@ def _measure_group(program: SegmentProgram, limits: PotentiostatLimits) -> Comma
             Check(":SENS:VOLT:RANG?", limits.voltage_volt),
             Check(":SENS:VOLT:NPLC?", line_cycles),
             Check(":SENS:VOLT:AVER?", 0),
-            Check(":SENS:VOLT:REL:STAT?", 0),
         ),
     )
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.keithley.models import OVERFLOW, RANGE_OVERREACH, Model, smallest_range
-from simulators.keithley.noise import key_of, normal, uniform
 from simulators.keithley.settings import Settings
+from simulators.noise import key_of, normal, uniform
 
 Floats = NDArray[np.float64]
 
@@ -20,9 +20,32 @@ SOURCE_AMPERE_GAIN, SOURCE_AMPERE_OFFSET = 2e-4, 1.5e-4
 VOLT_NOISE, AMPERE_NOISE = 95e-6 / 20.0, 153e-9 / 10e-3
 AMPERE_OFFSET = -38e-9 / 10e-3
 NOISE_NPLC = 0.5
+NOISE_AHEAD = 256
 READING_OVERHEAD_SECOND = 2.4e-3
 PART_OF_SPECIFICATION = 0.3
 PART_OF_SOURCE_OFFSET = 0.1
+
+
+class NoiseStream:
+    """The noise of one channel by the number of the reading; few at a time come from a store made ahead."""
+
+    def __init__(self, key: int) -> None:
+        self._key = key
+        self._first = 0
+        self._store = np.empty(0)
+
+    def at(self, first_number: int, count: int) -> Floats:
+        """Values for readings `first_number …`, shape (count,)."""
+        if count > NOISE_AHEAD // 4:
+            return self._make(first_number, count)
+        start = first_number - self._first
+        if not 0 <= start <= len(self._store) - count:
+            self._first, start = first_number, 0
+            self._store = self._make(first_number, NOISE_AHEAD)
+        return self._store[start : start + count]
+
+    def _make(self, first_number: int, count: int) -> Floats:
+        return normal(self._key, np.arange(first_number, first_number + count).astype(np.uint64))
 
 
 @dataclass(frozen=True)
@@ -67,24 +90,24 @@ class FrontEnd:
     reads_back: bool
     level: float
     reading_ns: int
-    volt_key: int
-    ampere_key: int
+    volt_noise: NoiseStream
+    ampere_noise: NoiseStream
 
     def read(self, true_volt: Floats, true_ampere: float, first_number: int) -> tuple[Floats, Floats]:
         """Readings and source values, shape (n,), for true voltages at a constant true current.
 
         `first_number` is how many readings were made since power-on; it picks the noise.
         """
-        numbers = np.arange(first_number, first_number + len(true_volt)).astype(np.uint64)
+        count = len(true_volt)
         wanted = {self.sense, self.source if self.reads_back else self.sense}
         volts = amperes = np.empty(0)
         if wanted & {"VOLT", "RES"}:
-            volts = self.volt.read(true_volt, normal(self.volt_key, numbers))
+            volts = self.volt.read(true_volt, self.volt_noise.at(first_number, count))
         if wanted & {"CURR", "RES"}:
-            amperes = self.ampere.read(np.full(len(true_volt), true_ampere), normal(self.ampere_key, numbers))
+            amperes = self.ampere.read(np.full(count, true_ampere), self.ampere_noise.at(first_number, count))
         shown = {"VOLT": volts, "CURR": amperes}
         reading = _ohms(volts, amperes) if self.sense == "RES" else shown[self.sense]
-        source = shown[self.source] if self.reads_back else np.full(len(true_volt), self.level)
+        source = shown[self.source] if self.reads_back else np.full(count, self.level)
         return reading, source
 
 
@@ -138,8 +161,8 @@ class Calibration:
             reads_back=settings.flag(f"SOUR:{source}:READ:BACK"),
             level=settings.number(f"SOUR:{source}:LEV"),
             reading_ns=round(reading_second * 1e9),
-            volt_key=key_of(*self._identity, power_on_count, "voltage noise"),
-            ampere_key=key_of(*self._identity, power_on_count, "current noise"),
+            volt_noise=NoiseStream(key_of(*self._identity, power_on_count, "voltage noise")),
+            ampere_noise=NoiseStream(key_of(*self._identity, power_on_count, "current noise")),
         )
 
     def _volt_channel(self, settings: Settings, quiet: float) -> Channel:

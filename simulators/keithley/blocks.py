@@ -27,7 +27,7 @@ class Block:
     repeats: ClassVar[bool] = False
     drives: ClassVar[bool] = False
 
-    def act(self, number: int, model: "TriggerModel") -> None:
+    def act(self, model: "TriggerModel") -> None:
         """Do what the block does now, and say where the model goes next."""
         raise NotImplementedError
 
@@ -54,7 +54,7 @@ class Nop(Block):
 
     repeats = True
 
-    def act(self, number: int, model: "TriggerModel") -> None:
+    def act(self, model: "TriggerModel") -> None:
         """Go on."""
         model.go_on()
 
@@ -69,7 +69,7 @@ class BufferClear(Block):
 
     buffer: str
 
-    def act(self, number: int, model: "TriggerModel") -> None:
+    def act(self, model: "TriggerModel") -> None:
         """Clear and go on."""
         model.hands.clear_buffer(self.buffer)
         model.go_on()
@@ -90,7 +90,7 @@ class SourceState(Block):
     drives = True
     on: bool
 
-    def act(self, number: int, model: "TriggerModel") -> None:
+    def act(self, model: "TriggerModel") -> None:
         """Switch and go on."""
         model.hands.set_output(on=self.on)
         model.go_on()
@@ -109,9 +109,9 @@ class Measure(Block):
     count: int
     name: str = "MEASURE"
 
-    def act(self, number: int, model: "TriggerModel") -> None:
+    def act(self, model: "TriggerModel") -> None:
         """Start to measure."""
-        model.measure(number, self.buffer, self.count)
+        model.measure(self.buffer, self.count)
 
     def text(self) -> str:
         """As listed."""
@@ -130,7 +130,7 @@ class Delay(Block):
     repeats = True
     delay_ns: int
 
-    def act(self, number: int, model: "TriggerModel") -> None:
+    def act(self, model: "TriggerModel") -> None:
         """Go on later."""
         model.go_on(self.delay_ns)
 
@@ -146,7 +146,7 @@ class UserDelay(Block):
     repeats = True
     name: str
 
-    def act(self, number: int, model: "TriggerModel") -> None:
+    def act(self, model: "TriggerModel") -> None:
         """Go on later."""
         model.go_on(model.hands.user_delay_ns(self.name))
 
@@ -164,11 +164,11 @@ class Wait(Block):
     clears_on_entry: bool
     all_events: bool
 
-    def act(self, number: int, model: "TriggerModel") -> None:
+    def act(self, model: "TriggerModel") -> None:
         """Begin to wait."""
         if self.clears_on_entry:
-            model.forget_events(number)
-        model.wait(number)
+            model.forget_events(model.pointer)
+        model.wait()
 
     def text(self) -> str:
         """As listed."""
@@ -181,16 +181,16 @@ class Wait(Block):
 
 
 @dataclass(frozen=True)
-class _ReadingBranch(Block):
+class ReadingBranch(Block):
     """Branches on the last reading of a measure block; 0 stands for the nearest one before it."""
 
     repeats = True
     branch: int
     measure_block: int
 
-    def act(self, number: int, model: "TriggerModel") -> None:
+    def act(self, model: "TriggerModel") -> None:
         """Branch, or go on."""
-        model.test_reading(number)
+        model.test_reading()
 
     def targets(self) -> tuple[int, ...]:
         """Where it branches to."""
@@ -198,7 +198,7 @@ class _ReadingBranch(Block):
 
 
 @dataclass(frozen=True)
-class BranchLimit(_ReadingBranch):
+class BranchLimit(ReadingBranch):
     """Branches when the reading is above, below, inside or outside; limits in the wrong order are swapped."""
 
     kind: str
@@ -214,7 +214,7 @@ class BranchLimit(_ReadingBranch):
 
 
 @dataclass(frozen=True)
-class BranchDynamicLimit(_ReadingBranch):
+class BranchDynamicLimit(ReadingBranch):
     """Like BranchLimit, with the limits of `:CALC2` for the measured quantity."""
 
     kind: str
@@ -229,14 +229,15 @@ class BranchDynamicLimit(_ReadingBranch):
 
 
 @dataclass(frozen=True)
-class BranchDelta(_ReadingBranch):
+class BranchDelta(ReadingBranch):
     """Branches when the reading before the last one, minus the last one, is less than a difference."""
 
     difference: float
 
     def text(self) -> str:
         """As listed."""
-        return f"BRANCH_DELTA DIFFERENCE: {self.difference:.6E} BRANCH_BLOCK: {self.branch} MEASURE_BLOCK: {self.measure_block}"
+        branch = f"BRANCH_BLOCK: {self.branch} MEASURE_BLOCK: {self.measure_block}"
+        return f"BRANCH_DELTA DIFFERENCE: {self.difference:.6E} {branch}"
 
 
 @dataclass(frozen=True)
@@ -247,14 +248,10 @@ class BranchCounter(Block):
     target: int
     branch: int
 
-    def act(self, number: int, model: "TriggerModel") -> None:
+    def act(self, model: "TriggerModel") -> None:
         """Count, then branch or go on."""
-        count = model.counters[number] + 1
-        taken = count < self.target
-        model.counters[number] = count if taken else 0
-        model.note_count(number, taken=taken)
-        if taken:
-            model.go_to(number, self.branch)
+        if model.count(self.target):
+            model.go_to(self.branch)
         else:
             model.go_on()
 
@@ -274,7 +271,7 @@ class ResetCounter(Block):
     repeats = True
     counter: int
 
-    def act(self, number: int, model: "TriggerModel") -> None:
+    def act(self, model: "TriggerModel") -> None:
         """Reset and go on."""
         if self.counter in model.counters:
             model.counters[self.counter] = 0
@@ -293,9 +290,9 @@ class BranchAlways(Block):
     repeats = True
     branch: int
 
-    def act(self, number: int, model: "TriggerModel") -> None:
+    def act(self, model: "TriggerModel") -> None:
         """Branch."""
-        model.go_to(number, self.branch)
+        model.go_to(self.branch)
 
     def text(self) -> str:
         """As listed."""
@@ -314,11 +311,11 @@ class BranchEvent(Block):
     event: str
     branch: int
 
-    def act(self, number: int, model: "TriggerModel") -> None:
+    def act(self, model: "TriggerModel") -> None:
         """Branch and forget the event, or go on."""
-        if model.has_pending(number, self.event):
-            model.forget_events(number)
-            model.go_to(number, self.branch)
+        if model.has_pending(model.pointer, self.event):
+            model.forget_events(model.pointer)
+            model.go_to(self.branch)
         else:
             model.go_on()
 
@@ -343,12 +340,10 @@ class BranchOnce(Block):
     branch: int
     excluded: bool
 
-    def act(self, number: int, model: "TriggerModel") -> None:
+    def act(self, model: "TriggerModel") -> None:
         """Branch, or go on."""
-        first = number not in model.met
-        model.met.add(number)
-        if first != self.excluded:
-            model.go_to(number, self.branch)
+        if model.meet() != self.excluded:
+            model.go_to(self.branch)
         else:
             model.go_on()
 
@@ -369,7 +364,7 @@ class Recall(Block):
     lists: tuple[tuple[str, int | None], ...]
     step: int = 1
 
-    def act(self, number: int, model: "TriggerModel") -> None:
+    def act(self, model: "TriggerModel") -> None:
         """Recall and go on."""
         for name, index in self.lists:
             model.hands.recall(name, index, self.step)
@@ -391,7 +386,7 @@ class Notify(Block):
 
     notifier: int
 
-    def act(self, number: int, model: "TriggerModel") -> None:
+    def act(self, model: "TriggerModel") -> None:
         """Emit and go on."""
         model.events.emit(f"NOT{self.notifier}", model.now_ns)
         model.go_on()
@@ -408,7 +403,7 @@ class LogEvent(Block):
     level: str
     message: str
 
-    def act(self, number: int, model: "TriggerModel") -> None:
+    def act(self, model: "TriggerModel") -> None:
         """Log, then go on or abort."""
         if self.level == "ABOR":
             model.abort(model.now_ns)
@@ -429,7 +424,7 @@ class DigitalLines(Block):
     pattern: int
     mask: int
 
-    def act(self, number: int, model: "TriggerModel") -> None:
+    def act(self, model: "TriggerModel") -> None:
         """Go on."""
         model.go_on()
 

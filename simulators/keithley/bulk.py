@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 
 def passes_left_over(loop: Pass) -> int:
-    """How many passes must still be carried out one by one after a leap, so that the last look of the state is right."""
+    """How many passes must still be carried out singly after a leap, so that the last look at the state is right."""
     return 1 + -(-STATE_LOOK_NS // loop.period_ns)
 
 
@@ -70,7 +70,7 @@ def _by_buffers(loop: Pass, buffers: BufferSet) -> Iterable[int]:
 
 
 def like_passes(loop: Pass, readings: Floats, model: TriggerModel) -> int:
-    """How many passes, from the first, take every branch as the loop did; `readings` has shape (passes, readings a pass)."""
+    """How many passes, from the first, take every branch as the loop did; `readings` is (passes, readings a pass)."""
     count = len(readings)
     for test in loop.tests:
         truth = _decisions(test, loop, readings, model)
@@ -82,7 +82,7 @@ def like_passes(loop: Pass, readings: Floats, model: TriggerModel) -> int:
 
 def _decisions(test: Test, loop: Pass, readings: Floats, model: TriggerModel) -> Bools:
     """What a test decides in each pass."""
-    block = model.blocks[test.block]
+    block = model.reading_branch(test.block)
     before = model.last.get(test.measure_block, ())
     columns = [index for index, number in enumerate(loop.reading_blocks) if number == test.measure_block]
     if not columns:

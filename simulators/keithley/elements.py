@@ -38,7 +38,7 @@ _UNIT_SYMBOLS = ("V", "A", "Ohm")
 
 def element_names(parameters: Sequence[str], first_index: int, *, binary: bool) -> tuple[str, ...]:
     """The elements that parameters from `first_index` on ask for; READ when there are none. Raises CommandError."""
-    names = []
+    names: list[str] = []
     for index, spelled in enumerate(parameters[first_index:], first_index + 1):
         name = match_word(spelled, ELEMENTS)
         name = "SEC" if name == "SECONDS" else name
@@ -89,15 +89,13 @@ def _column(buffer: ReadingBuffer, readings: Readings, name: str) -> Sequence[ob
     if name in _NUMERIC:
         numbers: list[object] = _numeric(buffer, readings, name).tolist()
         return numbers
-    whole = {
-        "SEC": lambda: readings.stamp_ns // SECOND_NS,
-        "SOURSTAT": lambda: readings.source_status,
-        "STAT": lambda: readings.status,
-    }.get(name)
-    if whole is not None:
-        counts: list[object] = whole().tolist()
-        return counts
-    return _words(readings, name)
+    if name not in _WHOLE:
+        return _words(readings, name)
+    if name == "SEC":
+        whole: list[object] = (readings.stamp_ns // SECOND_NS).tolist()
+        return whole
+    counts: list[object] = (readings.status if name == "STAT" else readings.source_status).tolist()
+    return counts
 
 
 def _words(readings: Readings, name: str) -> list[str]:

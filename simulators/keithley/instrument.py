@@ -19,8 +19,8 @@ from simulators.keithley.events import (
     LogEntry,
     Status,
 )
-from simulators.keithley.models import Model
-from simulators.keithley.settings import ConfigurationLists, Settings, Setting, settings_of
+from simulators.keithley.models import OVERFLOW, Model
+from simulators.keithley.settings import ConfigurationLists, Setting, Settings, Value, settings_of
 from simulators.keithley.source import Drive, Regulator, demand_of
 from simulators.keithley.timers import FAR_NS, EventBus, Timer
 from simulators.keithley.tracing import Pass
@@ -44,21 +44,28 @@ class Instrument:
     def __init__(
         self,
         model: Model,
-        serial_number: str,
         cell: CellUnderTest,
+        *,
+        serial_number: str,
+        firmware: str,
         seed: int,
         line_frequency_hertz: float,
         utc_start_second: int,
+        power_on_off_state: str,
+        listener: Listener | None,
     ) -> None:
         self.model = model
+        self.firmware = firmware
         self.cell = cell
+        self.message_waits = False
         self.line_frequency_hertz = line_frequency_hertz
-        self.listener: Listener | None = None
+        self.listener = listener
         self.relay_operations = 0
         self.ignore_output_off = False
         self.now_ns = cell.now_ns
         self._seed = seed
         self._utc_start_ns = utc_start_second * 1_000_000_000
+        self._power_on_off_state = power_on_off_state
         self._power_on_count = 0
         self._relay_closed = False
         self.regulator = Regulator(cell)
@@ -84,8 +91,11 @@ class Instrument:
         self._recalled: dict[str, int] = {}
         self._front: tuple[int, FrontEnd] | None = None
         self._stop_ns = -1
-        self._model_due = False
+        self._stop_for = ""
         self._unlike_ns = FAR_NS
+        self._limited = False
+        for function in ("CURR", "VOLT"):
+            self.settings.put(f"OUTP:{function}:SMOD", self._power_on_off_state)
         self._drive_output()
 
     def power_cycle(self, now_ns: int) -> None:
@@ -147,7 +157,7 @@ class Instrument:
         if self.trigger_model.running:
             raise CommandError(SETTINGS_CONFLICT[0], f"{SETTINGS_CONFLICT[1]}; trigger model is running")
 
-    def change(self, setting: Setting, value: float | bool | str) -> None:  # noqa: FBT001
+    def change(self, setting: Setting, value: Value) -> None:
         """Change a setting, and what follows from it. Raises CommandError while a model runs, but for free ones."""
         if setting.group != "free":
             self.require_idle()
@@ -177,12 +187,11 @@ class Instrument:
         self._drive_output(told=changed)
 
     def _drive_output(self, *, told: bool = False) -> None:
-        was_limited = self.regulator.limited
         demand = demand_of(self.settings, self.calibration, output_on=self.output_on)
         self.regulator.regulate(demand, self.now_ns)
         if self._count_relay(closed=self.regulator.connected) or told:
             self._tell_output()
-        self._note_limit(was_limited=was_limited)
+        self._note_limit()
 
     def _count_relay(self, *, closed: bool) -> bool:
         changed = closed != self._relay_closed
@@ -203,12 +212,18 @@ class Instrument:
             relay_operations=self.relay_operations,
         )
 
-    def _note_limit(self, *, was_limited: bool) -> None:
-        if self.regulator.limited == was_limited:
+    @property
+    def limited(self) -> bool:
+        """Whether a limit keeps the source from its level."""
+        return self.output_on and self.regulator.limited
+
+    def _note_limit(self) -> None:
+        if self.limited == self._limited:
             return
-        if self.regulator.limited and self.output_on:
+        self._limited = self.limited
+        if self.limited:
             self.trigger_events.emit("SLIM", self.now_ns)
-        self.tell("limit", limited=self.regulator.limited, current_ampere=self.cell.current_ampere)
+        self.tell("limit", limited=self.limited, current_ampere=self.cell.current_ampere)
 
     # --- readings -------------------------------------------------------------------------------------------------
 
@@ -217,44 +232,44 @@ class Instrument:
         if not self.regulator.is_fresh(self.now_ns):
             self._drive_output()
         self._starts_group = True
-        times_ns = np.full(count, self.now_ns, dtype=np.int64)
-        self._store(buffer, self._readings_at(times_ns))
+        now_ns = np.array([self.now_ns], dtype=np.int64)
+        self._store(buffer, self._readings(np.repeat(now_ns, count), np.repeat(self._volts(now_ns), count)))
 
     def take_reading(self, buffer: str) -> float:
         """Measure once, now, and store it; answer the reading."""
-        made = self._readings_at(np.array([self.now_ns], dtype=np.int64))
+        now_ns = np.array([self.now_ns], dtype=np.int64)
+        made = self._readings(now_ns, self._volts(now_ns))
         self._store(buffer, made)
         return float(made.reading[0])
 
-    def _readings_at(self, times_ns: NDArray[np.int64]) -> Readings:
-        front, count = self.front_end(), len(times_ns)
+    def _volts(self, times_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The true voltage at the terminals, which is none when nothing is connected to them."""
         if self.regulator.drive is Drive.OPEN:
-            volts = np.zeros(count)
-        else:
-            volts = self.cell.forecast(times_ns).voltage_volt
+            return np.zeros(len(times_ns))
+        return self.cell.forecast(times_ns).voltage_volt
+
+    def _readings(self, times_ns: NDArray[np.int64], volts: NDArray[np.float64]) -> Readings:
+        front, count = self.front_end(), len(times_ns)
         reading, source = front.read(volts, self.cell.current_ampere, self._reading_count)
         status = np.full(count, 8 * (self.settings.word("ROUT:TERM") == "FRON"), np.int16)
         if self._starts_group:
             status[0] |= 256
-        status[np.abs(reading) >= 9e37] |= 1
-        units = _UNITS[front.sense] | _UNITS[front.source] << 2
-        made = Readings(
+        status[np.abs(reading) >= OVERFLOW] |= 1
+        return Readings(
             times_ns + self.clock_offset_ns,
             reading,
             source,
             np.full(count, self._source_status(), np.int16),
             status,
-            np.full(count, units, np.int8),
+            np.full(count, _UNITS[front.sense] | _UNITS[front.source] << 2, np.int8),
         )
-        return made
 
     def _source_status(self) -> int:
         sense, source = self.settings.word("SENS:FUNC"), self.settings.word("SOUR:FUNC")
-        limited = self.regulator.limited and self.output_on
         return (
             4 * (self.regulator.protecting and self.output_on)
             | 8 * self.settings.flag(f"SOUR:{source}:READ:BACK")
-            | 32 * limited
+            | 32 * self.limited
             | 64 * (self.settings.flag(f"SENS:{sense}:RSEN") and self.output_on)
             | 128 * self.output_on
         )
@@ -337,9 +352,12 @@ class Instrument:
             if stop_ns >= limit_ns:
                 return limit_ns
             stale = model.measures_next and not self.regulator.is_fresh(stop_ns)
-            if change_ns == stop_ns or stop_ns == seen_ns or model.drives_next or stale:
+            if stop_ns in {change_ns, seen_ns} or model.drives_next or stale:
                 self._stop_ns = stop_ns
-                self._model_due = change_ns != stop_ns and not stale and stop_ns == due_ns
+                if change_ns == stop_ns or (stop_ns == due_ns and stale):
+                    self._stop_for = "regulator"
+                else:
+                    self._stop_for = "model" if stop_ns == due_ns else ""
                 return stop_ns
             model.step(stop_ns)
             if model.jumped_from:
@@ -350,14 +368,16 @@ class Instrument:
         if now_ns != self._stop_ns:
             return
         self._stop_ns = -1
-        if self._model_due:
+        if self._stop_for == "model":
             self.trigger_model.step(now_ns)
-        elif not self.regulator.is_fresh(now_ns) or self.regulator.drive is Drive.CURRENT:
+        elif self._stop_for == "regulator":
             self._drive_output()
 
     def _leap(self, limit_ns: int) -> None:
         model = self.trigger_model
-        loop = model.tracer.passes.get(model.jumped_from)
+        if self.now_ns > self._unlike_ns:
+            self._unlike_ns = FAR_NS
+        loop = model.known_loop()
         if loop is None or not self.regulator.steady or self._starts_group:
             return
         spare = bulk.passes_left_over(loop)
@@ -377,7 +397,7 @@ class Instrument:
         model, width = self.trigger_model, len(loop.offsets_ns)
         starts_ns = self.now_ns + loop.period_ns * np.arange(count, dtype=np.int64)
         times_ns = (starts_ns[:, np.newaxis] + np.array(loop.offsets_ns, dtype=np.int64)).ravel()
-        made = self._readings_at(times_ns)
+        made = self._readings(times_ns, self._volts(times_ns))
         alike = bulk.like_passes(loop, made.reading.reshape(count, width), model)
         if alike < count:
             self._unlike_ns = self.now_ns + alike * loop.period_ns
@@ -385,7 +405,7 @@ class Instrument:
         if done <= 0:
             return
         for name in sorted(set(loop.reading_buffers)):
-            kept = np.flatnonzero(np.array([name == buffer for buffer in loop.reading_buffers] * done))
+            kept = np.flatnonzero(np.tile([name == buffer for buffer in loop.reading_buffers], done))
             self.buffers.get(name).store(made.taken(kept))
         self._reading_count += done * width
         bulk.remember_last(loop, made.reading[: done * width].reshape(done, width), model)

@@ -188,7 +188,8 @@ class CommandTable(Generic[Target]):
         query = header.endswith("?")
         words = header.removesuffix("?").upper()
         if words.lstrip(":").startswith("*"):
-            node, numbers, after = self._step(self.root, words.lstrip(":")), (), place
+            node, after = self._step(self.root, words.lstrip(":")), place
+            numbers: tuple[int, ...] = ()
         else:
             here = Place(self.root) if words.startswith(":") else place
             node, numbers = here.node, here.numbers
@@ -208,9 +209,7 @@ class CommandTable(Generic[Target]):
             raise CommandError(*UNDEFINED_HEADER)
         return child
 
-    def _descend(
-        self, node: Node[Target], word: str, numbers: tuple[int, ...]
-    ) -> tuple[Node[Target], tuple[int, ...]]:
+    def _descend(self, node: Node[Target], word: str, numbers: tuple[int, ...]) -> tuple[Node[Target], tuple[int, ...]]:
         child = node.children.get(word)
         if child is not None:
             return child, (*numbers, 1) if child.suffixes else numbers

@@ -62,8 +62,14 @@ def _source_settings(model: Model) -> list[Setting]:
     ranges = {"CURR": model.current_ranges_ampere, "VOLT": model.voltage_ranges_volt}
     settings = [
         Setting("SOUR:FUNC", Word(("VOLTage", "CURRent")), "source", ":SOURce[1]:FUNCtion[:MODE]"),
-        Setting("SOUR:CURR:VLIM", Number(model.default_volt_limit, model.smallest_volt_limit, model.largest_volt), "source"),
-        Setting("SOUR:VOLT:ILIM", Number(model.default_ampere_limit, model.smallest_ampere_limit, model.largest_ampere), "source"),
+        Setting(
+            "SOUR:CURR:VLIM", Number(model.default_volt_limit, model.smallest_volt_limit, model.largest_volt), "source"
+        ),
+        Setting(
+            "SOUR:VOLT:ILIM",
+            Number(model.default_ampere_limit, model.smallest_ampere_limit, model.largest_ampere),
+            "source",
+        ),
         Setting("SOUR:PROT", Word(PROTECTION), "source"),
     ]
     for name, word in SOURCE_FUNCTIONS.items():

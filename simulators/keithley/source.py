@@ -31,7 +31,7 @@ class Drive(Enum):
 class Demand:
     """What the output should do, in true values.
 
-    A current is held while the voltage stays between `low` and `high` (volt); a voltage while the current does (ampere).
+    A current is held while the voltage stays between `low` and `high` (volt); a voltage, while the current does.
     No current exceeds `most_ampere`. `protected` says that an overvoltage protection set `low` and `high`.
     """
 
@@ -71,7 +71,7 @@ def _off_demand(settings: Settings, calibration: Calibration, state: str) -> Dem
 
 
 def current_range(settings: Settings, calibration: Calibration) -> float:
-    """The present current range: the source's, or when it sources voltage the one measured on or needed by the limit."""
+    """The present current range: the source's; of a voltage source the one it measures on, or that the limit needs."""
     ranges = calibration.model.current_ranges_ampere
     if settings.word("SOUR:FUNC") == "CURR":
         return source_range(settings, "CURR", ranges)
@@ -114,8 +114,8 @@ def _voltage_demand(settings: Settings, calibration: Calibration, level: float, 
 class Regulator:
     """Meets a demand on the cell; it looks at the cell's voltage on its own to find out when it must act.
 
-    The current is constant while `drive` is CURRENT: a programmed one within its voltage limits, or the limiting current
-    of a voltage source. While `drive` is VOLTAGE the current is asked of the cell anew every REFRESH_NS and at every
+    The current is constant while `drive` is CURRENT: a programmed one within its voltage limits, or the limiting one of
+    a voltage source. While `drive` is VOLTAGE the current is asked of the cell anew every REFRESH_NS and at every
     reading. The moment a limit is reached is found on a grid of FINE_LOOK_NS.
     """
 

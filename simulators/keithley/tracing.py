@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 LONGEST_TRACE = 20_000
+MOST_PATIENCE = 200
+MOST_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ Entry = ReadingMade | Tested | Counted | Reset | Barred
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Where a model stands when it branches backward: all that decides what comes next, but for readings and buffers."""
+    """Where a model stands when it branches backward: all that decides what comes next, but readings and buffers."""
 
     now_ns: int
     counters: dict[int, int]
@@ -114,12 +116,16 @@ class Tracer:
 
     def __init__(self) -> None:
         self.passes: dict[int, Pass] = {}
+        self._tries: dict[int, int] = {}
+        self._streak = (0, 0)
         self._entries: list[Entry] = []
         self._open: dict[int, tuple[int, Snapshot]] = {}
 
     def clear(self) -> None:
         """Forget all: the program or the settings have changed."""
         self.passes.clear()
+        self._tries.clear()
+        self._streak = (0, 0)
         self.interrupt()
 
     def interrupt(self) -> None:
@@ -137,6 +143,8 @@ class Tracer:
 
     def jump(self, number: int, snapshot: Snapshot) -> None:
         """Block `number` has branched backward: one of its passes ends and the next begins."""
+        self._tries[number] = self._tries.get(number, 0) + 1
+        self._streak = (number, self._streak[1] + 1 if self._streak[0] == number else 1)
         known = self.passes.get(number)
         if number in self._open and (known is None or not known.fits(snapshot)):
             first, start = self._open[number]
@@ -146,6 +154,11 @@ class Tracer:
         if len(self._entries) > LONGEST_TRACE:
             self.interrupt()
         self._open[number] = (len(self._entries), snapshot)
+
+    def is_learning(self, enclosing: tuple[int, ...]) -> bool:
+        """Whether an enclosing loop's pass is still to be learnt, which a leap over an inner one would prevent."""
+        unknown = any(n not in self.passes and self._tries.get(n, 0) < MOST_TRIES for n in enclosing)
+        return unknown and self._streak[1] < MOST_PATIENCE
 
 
 def _pass_of(entries: list[Entry], start: Snapshot, end: Snapshot) -> Pass | None:

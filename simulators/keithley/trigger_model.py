@@ -11,6 +11,7 @@ from simulators.keithley.blocks import (
     BranchDynamicLimit,
     BranchLimit,
     Measure,
+    ReadingBranch,
     Wait,
 )
 from simulators.keithley.events import (
@@ -26,11 +27,11 @@ from simulators.keithley.events import (
 )
 from simulators.keithley.state_watch import STATE_LOOK_NS, StateWatch
 from simulators.keithley.timers import FAR_NS, EventBus
-from simulators.keithley.tracing import Counted, ReadingMade, Reset, Snapshot, Tested, Tracer
+from simulators.keithley.tracing import Counted, Pass, ReadingMade, Reset, Snapshot, Tested, Tracer
 
 MOST_BLOCKS_AT_ONCE = 50
 STALL_NS = 10_000_000
-"""A loop that never waits takes this long for every MOST_BLOCKS_AT_ONCE blocks, so that it can't stop time [a choice]."""
+"""A loop that never waits takes this long for every MOST_BLOCKS_AT_ONCE blocks, so that it can't stop time."""
 
 
 class Hands(Protocol):
@@ -104,6 +105,7 @@ class TriggerModel:
         self._spun = 0
         self._waiting = 0
         self._measuring = 0
+        self._measures_into = ""
         self._left = 0
         self._background: Background | None = None
 
@@ -130,7 +132,7 @@ class TriggerModel:
                 return f"block {number} uses a buffer that does not exist"
             if "NONE" in block.waits_for():
                 return f"block {number} waits for no event"
-            if isinstance(block, BranchLimit | BranchDynamicLimit | BranchDelta) and not self.measured_by(number):
+            if isinstance(block, ReadingBranch) and not self.measured_by(number):
                 return f"block {number} tests no measure block"
         return None
 
@@ -194,9 +196,9 @@ class TriggerModel:
 
     def _wait_over_ns(self) -> int:
         block = self.blocks[self._waiting]
-        assert isinstance(block, Wait)
-        times = [self.events.time_after(event, self.consumed[self._waiting, event]) for event in block.events]
-        return max(self.ready_ns, max(times) if block.all_events else min(times))
+        times = [self.events.time_after(event, self.consumed[self._waiting, event]) for event in block.waits_for()]
+        wants_all = isinstance(block, Wait) and block.all_events
+        return max(self.ready_ns, max(times) if wants_all else min(times))
 
     @property
     def measures_next(self) -> bool:
@@ -220,8 +222,8 @@ class TriggerModel:
         self._spun = self._spun + 1 if now_ns == self.now_ns else 0
         self.now_ns = now_ns
         self.jumped_from = 0
-        if self._background_is_next():
-            self._measure_in_background(now_ns)
+        if self._background and self._background_is_next():
+            self._measure_in_background(self._background)
         elif self._waiting:
             self.forget_events(self._waiting)
             self._waiting = 0
@@ -235,53 +237,50 @@ class TriggerModel:
             self.watch.enter("RUNNING", self.pointer, now_ns)
             if not block.repeats:
                 self.tracer.bar()
-            block.act(self.pointer, self)
+            block.act(self)
 
     def _measure_once(self) -> None:
-        number = self._measuring
-        block = self.blocks[number]
-        assert isinstance(block, Measure)
-        self.tracer.note(ReadingMade(number, block.buffer, self.now_ns))
-        self._keep(number, self.hands.take_reading(block.buffer))
+        number, buffer = self._measuring, self._measures_into
+        self.tracer.note(ReadingMade(number, buffer, self.now_ns))
+        self._keep(number, self.hands.take_reading(buffer))
         self._left -= 1
         self.ready_ns = self.now_ns + self.hands.reading_duration_ns()
         if not self._left:
             self._measuring = 0
             self._to(number + 1)
 
-    def _measure_in_background(self, now_ns: int) -> None:
-        assert self._background is not None
+    def _measure_in_background(self, background: Background) -> None:
         self.tracer.bar()
-        self._keep(self._background.block, self.hands.take_reading(self._background.buffer))
-        self._background.next_ns = now_ns + self.hands.reading_duration_ns()
+        self._keep(background.block, self.hands.take_reading(background.buffer))
+        background.next_ns = self.now_ns + self.hands.reading_duration_ns()
 
     def _keep(self, number: int, reading: float) -> None:
         self.last[number] = (*self.last.get(number, ())[-1:], reading)
 
-    def measure(self, number: int, buffer: str, count: int) -> None:
+    def measure(self, buffer: str, count: int) -> None:
         """Begin to measure now; a count of 0 ends the background readings."""
         self._background = None
         if count > 0:
-            self._measuring, self._left = number, count
+            self._measuring, self._measures_into, self._left = self.pointer, buffer, count
             return
         if count == INFINITE:
-            self._background = Background(number, buffer, self.now_ns)
+            self._background = Background(self.pointer, buffer, self.now_ns)
         self.tracer.bar()
         self.go_on()
 
-    def wait(self, number: int) -> None:
+    def wait(self) -> None:
         """Begin to wait now."""
-        self._waiting = number
-        self.watch.enter("RUNNING", number, self.now_ns, waits=True)
+        self._waiting = self.pointer
+        self.watch.enter("RUNNING", self.pointer, self.now_ns, waits=True)
 
     def go_on(self, delay_ns: int = 0) -> None:
         """Continue with the next block, perhaps later."""
         self.ready_ns = self.now_ns + delay_ns
         self._to(self.pointer + 1)
 
-    def go_to(self, number: int, target: int) -> None:
-        """Branch from block `number`; 0 ends the model."""
-        self.ready_ns = self.now_ns
+    def go_to(self, target: int) -> None:
+        """Branch; 0 ends the model."""
+        number, self.ready_ns = self.pointer, self.now_ns
         if target == 0:
             self._end(MODEL_ENDED[0], MODEL_ENDED[1].format(number), "ended by condition", number)
             return
@@ -306,25 +305,34 @@ class TriggerModel:
 
     def measured_by(self, number: int) -> int:
         """The measure block that a branch tests: the named one, or the nearest before it; 0 is none."""
-        named = getattr(self.blocks[number], "measure_block", 0)
+        block = self.blocks[number]
+        named = block.measure_block if isinstance(block, ReadingBranch) else 0
         if named:
             return named if isinstance(self.blocks.get(named), Measure) else 0
         before = [n for n, block in self.blocks.items() if n < number and isinstance(block, Measure)]
         return max(before, default=0)
 
-    def test_reading(self, number: int) -> None:
-        """Branch on the last reading, or go on; without a reading go on."""
+    def reading_branch(self, number: int) -> ReadingBranch:
+        """A block that branches on a reading. Raises TypeError when it is none."""
         block = self.blocks[number]
+        if not isinstance(block, ReadingBranch):
+            raise TypeError(f"block {number} tests no reading")
+        return block
+
+    def test_reading(self) -> None:
+        """Branch on the last reading, or go on; without a reading go on."""
+        number = self.pointer
+        block = self.reading_branch(number)
         measure_block = self.measured_by(number)
         latest = self.last.get(measure_block, ())
         taken = self.is_true(block, latest)
         self.tracer.note(Tested(number, measure_block, taken))
         if taken:
-            self.go_to(number, block.targets()[0])
+            self.go_to(block.targets()[0])
         else:
             self.go_on()
 
-    def is_true(self, block: Block, latest: tuple[float, ...]) -> bool:
+    def is_true(self, block: ReadingBranch, latest: tuple[float, ...]) -> bool:
         """Whether a branch is taken after these readings (the one before the last, and the last)."""
         if isinstance(block, BranchDelta):
             return len(latest) == 2 and latest[0] - latest[1] < block.difference
@@ -342,12 +350,13 @@ class TriggerModel:
             case _:
                 return value < low or value > high
 
-    def limits_of(self, block: Block) -> tuple[str, float, float]:
+    def limits_of(self, block: ReadingBranch) -> tuple[str, float, float]:
         """The kind and the limits of a branch on a limit."""
+        if isinstance(block, BranchDynamicLimit):
+            return (block.kind, *self.hands.dynamic_limits(block.limit))
         if isinstance(block, BranchLimit):
             return block.kind, block.low, block.high
-        assert isinstance(block, BranchDynamicLimit)
-        return (block.kind, *self.hands.dynamic_limits(block.limit))
+        raise TypeError(f"{block} has no limits")
 
     def has_pending(self, number: int, event: str) -> bool:
         """Whether an event has happened that a block has not forgotten."""
@@ -358,9 +367,20 @@ class TriggerModel:
         for event in self.blocks[number].waits_for():
             self.consumed[number, event] = self.events.count(event, self.now_ns)
 
-    def note_count(self, number: int, *, taken: bool) -> None:
-        """A counter has counted."""
+    def count(self, target: int) -> bool:
+        """Count up, or start over when the target is reached; whether it wasn't."""
+        number = self.pointer
+        count = self.counters[number] + 1
+        taken = count < target
+        self.counters[number] = count if taken else 0
         self.tracer.note(Counted(number, taken))
+        return taken
+
+    def meet(self) -> bool:
+        """Whether this block is met for the first time."""
+        first = self.pointer not in self.met
+        self.met.add(self.pointer)
+        return first
 
     def note_reset(self, counter: int) -> None:
         """A counter was set back by a block."""
@@ -384,6 +404,15 @@ class TriggerModel:
             known=frozenset((number, len(values)) for number, values in self.last.items()),
             spun=self._spun,
         )
+
+    def known_loop(self) -> Pass | None:
+        """The repeatable pass of the loop that has just begun anew, unless an enclosing one is being learnt."""
+        number = self.jumped_from
+        target = min(self.blocks[number].targets())
+        enclosing = tuple(
+            n for n, block in self.blocks.items() if n > number and any(0 < to <= target for to in block.targets())
+        )
+        return None if self.tracer.is_learning(enclosing) else self.tracer.passes.get(number)
 
     def skip(self, *, duration_ns: int, counted: dict[int, int], forgotten: dict[tuple[int, str], int]) -> None:
         """Move on over passes that were carried out elsewhere: by a time, with counts and forgotten events added."""

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 BENCH_FILE = Path(__file__).parents[2] / "config" / "bench" / "single.yaml"
+SMU_MODELS = ("2450", "2460", "2461")
 
 
 @dataclass
@@ -59,33 +60,26 @@ class BenchProcess:
             await writer.wait_closed()
 
 
-@contextlib.contextmanager
-def running_bench(bench_file: Path) -> Iterator[BenchProcess]:
-    process = subprocess.Popen([sys.executable, "-m", "simulators", str(bench_file)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        started = json.loads(process.stdout.readline())
-        yield BenchProcess(started["control"], started["cables"])
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
+def start_bench(bench_file: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen([sys.executable, "-m", "simulators", str(bench_file)], stdout=subprocess.PIPE, text=True)
 
 
 @pytest.fixture(scope="session")
-def benches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Gives the bench with a source-measure unit of a model; each is started once."""
-    with contextlib.ExitStack() as stack:
-        running: dict[str, BenchProcess] = {}
-
-        def bench(model: str) -> BenchProcess:
-            if model not in running:
-                bench_file = tmp_path_factory.mktemp("bench") / "single.yaml"
-                bench_file.write_text(BENCH_FILE.read_text().replace('"2450"', f'"{model}"'))
-                running[model] = stack.enter_context(running_bench(bench_file))
-            return running[model]
-
-        yield bench
+def benches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, BenchProcess]]:
+    """One bench for each model of source-measure unit, all running."""
+    folder, processes = tmp_path_factory.mktemp("bench"), {}
+    try:
+        for model in SMU_MODELS:
+            bench_file = folder / f"{model}.yaml"
+            bench_file.write_text(BENCH_FILE.read_text().replace('"2450"', f'"{model}"'))
+            processes[model] = start_bench(bench_file)
+        lines = {model: json.loads(process.stdout.readline()) for model, process in processes.items()}
+        yield {model: BenchProcess(line["control"], line["cables"]) for model, line in lines.items()}
+    finally:
+        for process in processes.values():
+            process.terminate()
+            process.wait()
+            process.stdout.close()
 
 
 class Cable:
@@ -106,9 +100,7 @@ class Cable:
             yield self
         finally:
             server.close()
-            for link in self._links:
-                link.cancel()
-            await asyncio.gather(*self._links, return_exceptions=True)
+            await asyncio.gather(*self._links)
 
     async def _link(self, host: asyncio.StreamReader, to_host: asyncio.StreamWriter) -> None:
         link = asyncio.current_task()
@@ -117,7 +109,7 @@ class Cable:
         address, port = self._instrument.split(":")
         instrument, to_instrument = await asyncio.open_connection(address, int(port), limit=1 << 24)
         back = asyncio.create_task(self._carry_back(instrument, to_host))
-        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+        with contextlib.suppress(ConnectionError):
             while data := await host.read(1 << 16):
                 to_instrument.write(data)
         back.cancel()

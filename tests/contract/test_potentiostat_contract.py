@@ -82,9 +82,10 @@ def desk(benches, lay_cable, driver_name):
     """Lays the cables and connects: `async with desk() as …`."""
     entry = POTENTIOSTATS[driver_name]
 
+    bench = benches[driver_name.rpartition(".")[2]]
+
     @contextlib.asynccontextmanager
     async def lay(serial_number=SERIAL_NUMBER):
-        bench = benches(driver_name.rpartition(".")[2])
         [instrument] = bench.cables.values()
         async with bench.clock() as clock, lay_cable(instrument["address"]).laid() as cable:
 

@@ -135,6 +135,7 @@ def next_event(run: Run, random: Random, mishap: float) -> Event:
         return MadeSafe(verified=random.random() >= mishap, text="off")
     if has_ended(run) or random.random() < mishap:
         return SegmentEnded(record=end_of_segment(run, power_was_cycled=random.random() < mishap))
+    assert run.fold.rows < 500, "the step never ends"
     if random.random() < 0.5:
         return a_block(run, random, mishap, random.choice([3.0, None]))
     return last_block(run, random, mishap)

@@ -131,9 +131,7 @@ def test_a_list_without_a_decimal_comma_is_left_alone(text: str) -> None:
     assert read_source(text, "x.yaml").problems == []
 
 
-@pytest.mark.parametrize(
-    "text", ["{{{{" * 2000, "- " * 3000, "[" * (DEEPEST_NESTING + 1) + "]" * (DEEPEST_NESTING + 1)]
-)
+@pytest.mark.parametrize("text", ["{" * 1000, "- " * 3000, "[" * (DEEPEST_NESTING + 1) + "]" * (DEEPEST_NESTING + 1)])
 def test_nesting_has_an_end(text: str) -> None:
     with pytest.raises(ProblemsFound):
         read_source(text, "x.yaml")

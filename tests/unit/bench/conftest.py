@@ -30,7 +30,7 @@ class TimedSource:
         self.name = name
         self.cell = cell
         self.rows: list[tuple[int, float]] = []
-        self.heard: Callable[..., None] = lambda *args, **kwargs: None
+        self.heard: Callable[..., None] = lambda *args: None
         self._end_ns: int | None = None
         self._look_ns = 0
 
@@ -80,7 +80,7 @@ class TimedSource:
 
     def _switch(self, ampere: float, *, on: bool) -> None:
         self.cell.set_current(ampere)
-        self.heard(self.name, output_on=on, relay_closed=on)
+        self.heard(self.name, "output", {"time_ns": self.cell.now_ns, "on": on, "relay_closed": on})
 
 
 @dataclass
@@ -108,7 +108,7 @@ def make_bench() -> MakeBench:
         cell = PressCell()
         source = TimedSource("source", cell)
         bench = Bench(cell, source, [], Witness(cell, log, window), log)
-        source.heard = bench.hear_output
+        source.heard = bench.hear
         return BenchUnderTest(bench, source, cell, text)
 
     return make
@@ -207,6 +207,12 @@ class LaboratoryUnderTest:
     async def controller(self) -> Host:
         self.hosts.append(await Host.connect(self.listener.address))
         return self.hosts[-1]
+
+    async def until(self, condition: Callable[[], Any]) -> None:
+        """Talk about nothing until something is so."""
+        controller = await self.controller()
+        while not condition():
+            assert (await self.ask(controller, "hello"))["ok"]
 
     async def ask(self, controller: Host, do: str, **arguments: Any) -> dict[str, Any]:
         self.asked += 1

@@ -81,8 +81,7 @@ async def test_a_mute_cable_swallows_replies_and_the_instrument_still_acts(labor
         await fault(lab, controller, "mute")
         host.say("SAY lost")
         host.say("RUN 0.001 10")
-        while not lab.made.bench.busy:
-            await asyncio.sleep(0)
+        await lab.until(lambda: lab.made.bench.busy)
         counts = (await lab.ask(controller, "cables"))["cables"]["source"]
         assert counts == {"sent_total": 0, "received_total": 22, "connected": True}
         await fault(lab, controller, "heal")
@@ -108,8 +107,7 @@ async def test_a_late_reply_to_a_host_that_left_is_not_sent(laboratory, fault):
         host, controller = await lab.host(), await lab.controller()
         await fault(lab, controller, "late", real_second=0.05)
         host.say("SAY one")
-        while not lab.cable.received_total:
-            await asyncio.sleep(0)
+        await lab.until(lambda: lab.cable.received_total)
         await host.leave()
         other = await lab.host()
         assert await other.ask("SAY two") == b"two\n"
@@ -171,7 +169,9 @@ async def test_a_power_cycle_loses_the_connection(laboratory, fault):
         await fault(lab, controller, "power_cycle")
         assert await asyncio.wait_for(host.reader.read(), WAIT_SECOND) == b""
         assert await (await lab.host()).ask("BUSY?") == b"0\n"
-        assert [line["event"] for line in lab.made.lines()] == ["output", "power_cycle", "output", "fault"]
+        assert [line["event"] for line in lab.made.lines()] == ["output", "power_cycle", "fault"]
+        (cycled,) = lab.made.lines("power_cycle")
+        assert (cycled["relay"], cycled["current_ampere"], lab.made.cell.current_ampere) == ("open", 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,6 @@ def test_how_time_is_cut_changes_nothing(make_bench, cuts_s):
     assert cut == whole
 
 
-
-
 def test_it_stops_at_the_moment_an_instrument_has_ended(make_bench):
     made = make_bench()
     made.bench.receive("source", b"RUN 0.001 90.25\n")

@@ -23,24 +23,22 @@ def keeper_of(made):
 
 
 @pytest.mark.parametrize(
-    ("run_second", "to_second", "stopped_at", "stopped_by"),
+    ("run_second", "to_second", "stopped"),
     [
-        (90, 3600, 600, "source"),
-        (600, 3600, 600, "source"),
-        (600.000000001, 3600, 1200, "source"),
-        (3599, 3600, 3600, "source"),
-        (3601, 3600, 3600, None),
-        (90, 500, 500, None),
+        (90, 3600, (600, "source")),
+        (600, 3600, (600, "source")),
+        (600.000000001, 3600, (1200, "source")),
+        (3599, 3600, (3600, "source")),
+        (3601, 3600, (3600, None)),
+        (90, 500, (500, None)),
     ],
 )
-def test_it_stops_where_a_poll_would_have_noticed(
-    make_bench, fast_forward, run_second, to_second, stopped_at, stopped_by
-):
+def test_it_stops_where_a_poll_would_have_noticed(make_bench, fast_forward, run_second, to_second, stopped):
     async def main():
         made = make_bench()
         made.bench.receive("source", b"RUN 0.0001 %.9f\n" % run_second)
         by = await advance(keeper_of(made), to_second, stop_every_second=600)
-        assert (made.bench.now_ns / SECOND_NS, by) == (stopped_at, stopped_by)
+        assert (made.bench.now_ns / SECOND_NS, by) == stopped
 
     fast_forward(main)
 
@@ -148,7 +146,11 @@ def test_a_paced_run_gives_the_rows_of_a_fast_one(make_bench, fast_forward):
 class Stops(list):
     """Reasons the bench was told to end for, with the time."""
 
+    def __init__(self):
+        self.first = asyncio.Event()
+
     def __call__(self, reason):
+        self.first.set()
         self.append((asyncio.get_running_loop().time(), reason))
 
 
@@ -197,8 +199,7 @@ def test_at_a_pace_it_ends_with_its_instruments_or_after_a_minute(make_bench, fa
         made.bench.receive("source", b"RUN 0.0001 %d\n" % run_second)
         lost_second = asyncio.get_running_loop().time()
         ownership.lose("daemon")
-        while not stops:
-            await asyncio.sleep(1)
+        await stops.first.wait()
         keeper.stand()
         assert stops[0][0] - lost_second == pytest.approx(ends_after, abs=0.15)
 
