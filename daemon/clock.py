@@ -218,16 +218,20 @@ class BenchClock:
         all_wait = bool(self._waiters) and len(self._waiters) >= self._participants
         if all_wait and (self._moving is None or self._moving.done()):
             self._moving = asyncio.create_task(self._move())
+            self._moving.add_done_callback(self._moved)
 
     async def _move(self) -> None:
-        try:
-            while self._waiters and len(self._waiters) >= self._participants:
-                await self._advance(min(second for second, _ in self._waiters))
-        except BenchGoneError as error:
-            waiters, self._waiters = self._waiters, []
-            for _, waiter in waiters:
-                if not waiter.done():
-                    waiter.set_exception(error)
+        while self._waiters and len(self._waiters) >= self._participants:
+            await self._advance(min(second for second, _ in self._waiters))
+
+    def _moved(self, moving: asyncio.Task[None]) -> None:
+        error = BenchGoneError("the clock was given up") if moving.cancelled() else moving.exception()
+        if error is None:
+            return
+        waiters, self._waiters = self._waiters, []
+        for _, waiter in waiters:
+            if not waiter.done():
+                waiter.set_exception(error)
 
     async def _advance(self, deadline_second: float) -> None:
         to_second = deadline_second

@@ -87,7 +87,7 @@ async def serve(loaded: LoadedBenchFile, log: BenchLog, *, end_when_lost: bool) 
     for ending in ENDING_SIGNALS:
         loop.add_signal_handler(ending, stop, ending.name.lower())
     assembly = assemble(loaded, log, time.time_ns() / SECOND_NS)
-    keeper = Timekeeper(assembly.bench, loop)
+    keeper = Timekeeper(assembly.bench, loop, assembly.laboratory.deliver)
     speed = loaded.content.speed
     ownership = Ownership(assembly.bench, keeper, speed=speed, end_when_lost=end_when_lost, stop=stop)
     control = Listener(0, ControlPort(assembly.laboratory, keeper, ownership, stop).connect)

@@ -90,7 +90,7 @@ def assemble(loaded: LoadedBenchFile, log: BenchLog, utc_second: float) -> Assem
     bench = Bench(cell, instrument, [], Witness(cell, log, _window(content)), log)
     ear.tell(bench)
     cable = TcpCable(section.name, lambda data: bench.receive(section.name, data), section.transport.port)
-    instrument.emit = lambda data: cable.emit(data, bench.now_ns)
+    instrument.emit = lambda data: cable.emit([(bench.now_ns, data)])
     dst_port = section.transport.dst_port
     cables = {section.name: cable}
     laboratory = Laboratory(

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from simulators.device import CellUnderTest, Device
+from simulators.device import CellUnderTest, Device, StreamingDevice
 from simulators.log import BenchLog
 from simulators.witness import Witness
 
@@ -48,6 +48,7 @@ class Bench:
         self._log = log
         devices = (driving, *others) if driving else tuple(others)
         self.devices: Mapping[str, Device] = {device.name: device for device in devices}
+        self._streaming = [cast(StreamingDevice, device) for device in devices if hasattr(device, "take_emitted")]
         self._busy = {name: device.busy for name, device in self.devices.items()}
         self._outputs = {name: OutputState() for name in self.devices}
         self._relay_operations = dict.fromkeys(self.devices, 0)
@@ -90,6 +91,11 @@ class Bench:
         reply = self.devices[name].receive(data, self.now_ns)
         self._witness.look()
         return reply
+
+    def take_emitted(self) -> dict[str, list[tuple[int, bytes]]]:
+        """What instruments sent unasked since this was last asked: frames by instrument, as `StreamingDevice` has them."""
+        frames = {device.name: device.take_emitted() for device in self._streaming}
+        return {name: sent for name, sent in frames.items() if sent}
 
     def power_cycle(self, name: str) -> None:
         """Take an instrument's power away, which opens its relay, and give it back."""

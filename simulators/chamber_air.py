@@ -77,10 +77,8 @@ class ChamberAir:
     def aim(self, goal_celsius: float | None, now_ns: int) -> None:
         """From now on drive the air to a temperature, or with None leave it to itself."""
         self._goal_celsius = goal_celsius
-        if self._celsius == self._end_celsius:
-            self._next_step_ns = None
-        elif self._next_step_ns is None:
-            self._next_step_ns = (now_ns // STEP_NS + 1) * STEP_NS
+        there = self._celsius == self._end_celsius
+        self._next_step_ns = None if there else (now_ns // STEP_NS + 1) * STEP_NS
 
     def settle(self, now_ns: int) -> None:
         """Make the step that is due now, if one is."""

@@ -115,6 +115,12 @@ class Laboratory:
             },
         }
 
+    def deliver(self) -> bool:
+        """Put what instruments sent unasked on their cables. Answers whether a host must read before time moves on."""
+        for name, frames in self.bench.take_emitted().items():
+            self.cables[name].emit(frames)
+        return any(cable.full for cable in self.cables.values())
+
     def times(self) -> Answer:
         """The present time of the bench and its UTC, both in seconds."""
         now_ns = self.bench.now_ns

@@ -23,6 +23,9 @@ SHORTEST_CHUNK_NS = SECOND_NS // 1000
 SHORTEST_WAIT_SECOND = 1e-6
 """Above the resolution of the event loop's timers, so that each wait lets real time pass."""
 
+CABLE = "cable"
+"""What an advance says that stopped because a cable is full."""
+
 ENDLESS_NS = 1 << 62
 
 Done = Callable[[str | None], None]
@@ -34,8 +37,9 @@ class _Movement:
     goal_ns: int
     at_pace: bool
     stop_every_ns: int | None
-    until_idle: bool
     done: Done
+    until_idle: bool = False
+    stops_for_cables: bool = False
 
 
 def _nothing(stopped_by: str | None) -> None:
@@ -46,10 +50,19 @@ class Timekeeper:
     """The only one who moves the bench's time; one movement at a time, a new one replaces the old.
 
     Real time comes from the event loop. At a pace, time is anchored: no drift adds up over many advances.
+
+    Args:
+        bench: whose time it is.
+        loop: of the process.
+        deliver: puts what was sent unasked on the cables, each time time has moved; answers whether an advance must
+            stop there (with `CABLE` as its reason) so that a host can read.
     """
 
-    def __init__(self, bench: Bench, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, bench: Bench, loop: asyncio.AbstractEventLoop, deliver: Callable[[], bool] | None = None
+    ) -> None:
         self._bench = bench
+        self._deliver = deliver
         self._loop = loop
         self._pace = 1.0
         self._anchor_ns = bench.now_ns
@@ -79,12 +92,12 @@ class Timekeeper:
     def run_with_the_clock(self) -> None:
         """Let time run at the pace until something else is asked for."""
         self._anchor()
-        self._start(_Movement(ENDLESS_NS, at_pace=True, stop_every_ns=None, until_idle=False, done=_nothing))
+        self._start(_Movement(ENDLESS_NS, at_pace=True, stop_every_ns=None, done=_nothing))
 
     def run_until_idle(self, longest_ns: int, done: Done) -> None:
         """Run as fast as it goes until no instrument is busy, at most for so much bench time."""
         goal_ns = self._bench.now_ns + longest_ns
-        self._start(_Movement(goal_ns, at_pace=False, stop_every_ns=None, until_idle=True, done=done))
+        self._start(_Movement(goal_ns, at_pace=False, stop_every_ns=None, done=done, until_idle=True))
 
     def advance(self, to_ns: int, *, at_pace: bool, stop_every_ns: int | None, done: Done) -> None:
         """Move time to `to_ns`; `done` is called then, perhaps before this returns.
@@ -99,7 +112,7 @@ class Timekeeper:
         self._endings = [(at_ns, name) for at_ns, name in self._endings if not devices[name].busy]
         if stop_every_ns is not None:
             self._endings = [entry for entry in self._endings if _grid(entry[0], stop_every_ns) > now_ns]
-        self._start(_Movement(to_ns, at_pace, stop_every_ns, until_idle=False, done=done))
+        self._start(_Movement(to_ns, at_pace, stop_every_ns, done, stops_for_cables=True))
 
     def _start(self, movement: _Movement) -> None:
         self.stand()
@@ -117,6 +130,9 @@ class Timekeeper:
             self._endings += [(self._bench.now_ns, name) for name in self._bench.conduct(target_ns)]
             stopped_by = self._stop_early(movement)
             target_ns = min(target_ns, movement.goal_ns)
+            if self._deliver is not None and self._deliver() and movement.stops_for_cables:
+                movement.goal_ns = target_ns = self._bench.now_ns
+                stopped_by = CABLE
         self._adapt(self._bench.now_ns - began_ns, self._loop.time() - began_second)
         if self._bench.now_ns >= movement.goal_ns or (movement.until_idle and not self._bench.busy):
             self._finish(movement, stopped_by)
@@ -127,7 +143,7 @@ class Timekeeper:
 
     def _finish(self, movement: _Movement, stopped_by: str | None) -> None:
         self._movement = self._next = None
-        if stopped_by is not None:
+        if stopped_by not in {None, CABLE}:
             self._endings = [entry for entry in self._endings if entry[0] > self._bench.now_ns]
         movement.done(stopped_by)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from simulators.device import SECOND_NS
@@ -48,6 +48,15 @@ class Cable(Protocol):
 
     def drop(self) -> None:
         """Lose all connections; new ones are taken."""
+        ...
+
+    def emit(self, frames: Sequence[tuple[int, bytes]]) -> None:
+        """Send what comes unasked or late: frames, each with the bench time of its last byte in ns, rising."""
+        ...
+
+    @property
+    def full(self) -> bool:
+        """Whether a host must read before more may come unasked: a pty holds little, and loses what is too much."""
         ...
 
     def take_marks(self) -> list[tuple[int, float]]:
@@ -113,14 +122,23 @@ class TcpCable:
         for link in tuple(self._links):
             link.abort()
 
-    def emit(self, data: bytes, now_ns: int) -> None:
-        """Send what comes unasked or late: to the host that talked last, or to all when it has gone."""
+    def emit(self, frames: Sequence[tuple[int, bytes]]) -> None:
+        """See `Cable`. They go to the host that talked last, or to all when it has gone; to nobody, they are lost."""
         links = [self._talker] if self._talker is not None else [*self._links]
-        arrives = self._fault.spoil(data)
+        arriving = [(time_ns, self._fault.spoil(frame)) for time_ns, frame in frames]
+        offset = self.sent_total
         for link in links:
-            self._send(link, arrives)
-        if links:
-            self._marks.append((self.sent_total, now_ns / SECOND_NS))
+            self._send(link, b"".join(data for _, data in arriving))
+        if self.sent_total == offset:
+            return
+        for time_ns, data in arriving:
+            offset += len(data)
+            self._marks.append((offset, time_ns / SECOND_NS))
+
+    @property
+    def full(self) -> bool:
+        """See `Cable`: TCP holds what it is given, and tells the instrument to wait with its replies."""
+        return False
 
     def take_marks(self) -> list[tuple[int, float]]:
         """See `Cable`."""
@@ -154,12 +172,15 @@ class TcpCable:
             return
         arrives = self._fault.spoil(reply)
         self.previous_reply = reply
-        if self._fault.late_second:
-            asyncio.get_running_loop().call_later(self._fault.late_second, self._send, link, arrives)
-        else:
-            self._send(link, arrives)
+        self._send(link, arrives)
 
     def _send(self, link: "_Link", data: bytes) -> None:
+        if self._fault.late_second:
+            asyncio.get_running_loop().call_later(self._fault.late_second, self._arrive, link, data)
+        else:
+            self._arrive(link, data)
+
+    def _arrive(self, link: "_Link", data: bytes) -> None:
         if data and link in self._links:
             self.sent_total += len(data)
             link.write(data)

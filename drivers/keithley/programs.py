@@ -84,9 +84,8 @@ def check_program(program: SegmentProgram, limits: PotentiostatLimits) -> None:
 
 
 def row_bound(program: SegmentProgram) -> int:
-    """How often the loop that keeps a row may run: the absolute bound of a segment, timer or not."""
-    intervals = math.ceil(program.duration_second / program.sampling_second - _WHOLE)
-    return intervals + 1 if _has_timer(program) else intervals
+    """How many rows on the sampling grid a segment may have: its absolute bound, timer or not."""
+    return math.ceil(program.duration_second / program.sampling_second - _WHOLE) + 1
 
 
 def buffer_rows(program: SegmentProgram) -> int:
@@ -186,7 +185,7 @@ def _buffer_group(token: str, program: SegmentProgram, *, exists: bool) -> Comma
     scratch = (f':TRAC:CLE "{SCRATCH_BUFFER}"', f':TRAC:FILL:MODE CONT,"{SCRATCH_BUFFER}"')
     return CommandGroup(
         "buffer",
-        (create, f':TRAC:FILL:MODE ONCE,"{token}"', *(scratch if _scratch_readings(program) else ())),
+        (create, f':TRAC:FILL:MODE ONCE,"{token}"', *(scratch if _ticks_per_row(program) > 1 else ())),
         (Check(f':TRAC:POIN? "{token}"', rows), Check(f':TRAC:ACT? "{token}"', 0)),
     )
 
@@ -217,17 +216,20 @@ def _timer_group(program: SegmentProgram) -> CommandGroup:
 def block_group(token: str, program: SegmentProgram, *, measure_word: str = "MEAS") -> CommandGroup:
     """The trigger model. A limit met by a kept row opens the circuit at once, by a scratch reading after one more row.
 
+    There is one wait block only: whether two of them would share the memory of a timer's event is [unverified].
     `measure_word` is MEAS, or MDIG where a firmware no longer knows that.
     """
-    scratch_readings = _scratch_readings(program)
+    ticks_per_row = _ticks_per_row(program)
     blocks = [("", "SOUR:STAT {n},ON"), ("", "NOT {n},1"), ("wait", "WAIT {n},TIM1")]
+    if ticks_per_row > 1:
+        blocks += [("", "BRAN:ONCE {n},{keep}"), ("", f"BRAN:COUN {{n}},{ticks_per_row},{{scratch}}")]
     blocks += [("keep", _measure(measure_word, token)), *_ends(program, "keep", "off")]
-    if scratch_readings:
-        blocks += [("wait_scratch", "WAIT {n},TIM1"), ("scratch", _measure(measure_word, SCRATCH_BUFFER))]
-        blocks += _ends(program, "scratch", "last")
-        blocks += [("", f"BRAN:COUN {{n}},{scratch_readings},{{wait_scratch}}")]
-    blocks += [("", f"BRAN:COUN {{n}},{row_bound(program)},{{wait}}"), ("", "WAIT {n},TIM1")]
-    blocks += [("last", _measure(measure_word, token)), ("off", "SOUR:STAT {n},OFF")]
+    blocks += [("", f"BRAN:COUN {{n}},{row_bound(program)},{{wait}}")]
+    if ticks_per_row > 1:
+        blocks += [("", "BRAN:ALW {n},{off}"), ("scratch", _measure(measure_word, SCRATCH_BUFFER))]
+        blocks += [*_ends(program, "scratch", "last"), ("", "BRAN:ALW {n},{wait}")]
+        blocks += [("last", _measure(measure_word, token))]
+    blocks += [("off", "SOUR:STAT {n},OFF")]
     numbers = {label: number for number, (label, _) in enumerate(blocks, 1) if label}
     commands = (f":TRIG:BLOC:{text.format(n=number, **numbers)}" for number, (_, text) in enumerate(blocks, 1))
     return CommandGroup("trigger model", (':TRIG:LOAD "Empty"', *commands))
@@ -256,8 +258,8 @@ def _ends(program: SegmentProgram, measured: str, target: str) -> list[tuple[str
     return ends
 
 
-def _scratch_readings(program: SegmentProgram) -> int:
-    return round(program.sampling_second / program.cutoff_second) - 1
+def _ticks_per_row(program: SegmentProgram) -> int:
+    return round(program.sampling_second / program.cutoff_second)
 
 
 def _has_timer(program: SegmentProgram) -> bool:

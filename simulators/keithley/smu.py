@@ -126,7 +126,7 @@ class KeithleySMU:
     def settle(self, now_ns: int) -> None:
         """The cell is at `now_ns`: make the change that is due; after a model answer what was held back."""
         self.instrument.settle(now_ns)
-        if self._waiting and not self.instrument.trigger_model.running:
+        if self._waiting and not self.instrument.busy:
             self.instrument.now_ns = now_ns
             answer = self._carry_on()
             if self.emit:

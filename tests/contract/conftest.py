@@ -15,6 +15,7 @@ import pytest
 
 BENCH_FILE = Path(__file__).parents[2] / "config" / "bench" / "single.yaml"
 SMU_MODELS = ("2450", "2460", "2461")
+NANOSECOND = 1e-9
 
 
 @dataclass
@@ -35,7 +36,7 @@ class BenchClock:
 
     async def pass_time(self, second: float) -> None:
         to_second = self.now_second + second
-        while self.now_second < to_second:
+        while self.now_second < to_second - NANOSECOND:
             await self.do("advance", to_second=to_second, stop_every_second=None)
 
 

@@ -235,7 +235,7 @@ def test_it_ends_by_itself_after_its_owner_vanished(start_bench):
     assert bench.log()[-1]["reason"] == "owner_lost"
 
 
-def test_signals_the_terminals_is_ignored_and_the_services_is_obeyed(start_bench):
+def test_ctrl_c_is_ignored_and_sigterm_ends_it(start_bench):
     bench = start_bench()
     owner = bench.control()
     owner.control("own", **MAX)
@@ -259,13 +259,15 @@ def test_instruments_can_be_made_to_do_wrong(start_bench):
     owner.control("own", **MAX)
     smu = bench.potentiostat()
     smu.say(IDLE + CHARGE)
+    assert smu.ask(":TRIG:STAT?").startswith("RUNNING")
+    owner.control("advance", to_second=1)
     assert owner.control("fault", cable="potentiostat", kind="ignore_output_off")["ok"]
     assert smu.ask(":ABOR;:OUTP OFF;:OUTP?") == "1"
     assert owner.control("fault", cable="potentiostat", kind="heal")["ok"]
     assert smu.ask(":OUTP OFF;:OUTP?") == "0"
     assert owner.control("fault", cable="potentiostat", kind="swap_serial", serial_number="999")["ok"]
     assert ",999," in smu.ask("*IDN?")
-    smu.say(":INIT\n")
+    smu.say(":OUTP ON\n")
     assert smu.ask(":OUTP?") == "1"
     assert owner.control("fault", cable="potentiostat", kind="power_cycle")["ok"]
     assert smu.file.readline() == b""

@@ -61,20 +61,18 @@ def test_charge_blocks():
         ":TRIG:BLOC:NOT 2,1",
         ":TRIG:BLOC:WAIT 3,TIM1",
         ':TRIG:BLOC:MEAS 4,"hc0001"',
-        ":TRIG:BLOC:BRAN:LIM:CONS 5,ABOV,0,3.7,11,4",
-        ":TRIG:BLOC:BRAN:LIM:CONS 6,BEL,1.9,11.9,11,4",
-        ":TRIG:BLOC:BRAN:EVEN 7,TIM2,11",
+        ":TRIG:BLOC:BRAN:LIM:CONS 5,ABOV,0,3.7,9,4",
+        ":TRIG:BLOC:BRAN:LIM:CONS 6,BEL,1.9,11.9,9,4",
+        ":TRIG:BLOC:BRAN:EVEN 7,TIM2,9",
         ":TRIG:BLOC:BRAN:COUN 8,5041,3",
-        ":TRIG:BLOC:WAIT 9,TIM1",
-        ':TRIG:BLOC:MEAS 10,"hc0001"',
-        ":TRIG:BLOC:SOUR:STAT 11,OFF",
+        ":TRIG:BLOC:SOUR:STAT 9,OFF",
     ]
 
 
 def test_discharge_stops_from_above_and_keeps_the_upper_guard():
     blocks = blocks_of(DISCHARGE)
-    assert ":TRIG:BLOC:BRAN:LIM:CONS 5,ABOV,0,3.8,11,4" in blocks
-    assert ":TRIG:BLOC:BRAN:LIM:CONS 6,BEL,2,12,11,4" in blocks
+    assert ":TRIG:BLOC:BRAN:LIM:CONS 5,ABOV,0,3.8,9,4" in blocks
+    assert ":TRIG:BLOC:BRAN:LIM:CONS 6,BEL,2,12,9,4" in blocks
     commands = commands_of(DISCHARGE)
     assert ":SOUR:CURR -0.002" in commands
     assert ":SOUR:CURR:VLIM 3.85" in commands
@@ -84,22 +82,28 @@ def test_rest_sources_nothing_on_the_smallest_range_between_both_guards():
     commands, blocks = commands_of(REST), blocks_of(REST)
     assert ":SOUR:CURR 0" in commands
     assert ":SOUR:CURR:RANG 1e-06" in commands
-    assert ":TRIG:BLOC:BRAN:LIM:CONS 5,ABOV,0,3.8,11,4" in blocks
-    assert ":TRIG:BLOC:BRAN:LIM:CONS 6,BEL,1.9,11.9,11,4" in blocks
+    assert ":TRIG:BLOC:BRAN:LIM:CONS 5,ABOV,0,3.8,9,4" in blocks
+    assert ":TRIG:BLOC:BRAN:LIM:CONS 6,BEL,1.9,11.9,9,4" in blocks
 
 
 def test_scratch_readings_test_the_same_limits():
-    assert blocks_of(FAST)[8:] == [
-        ":TRIG:BLOC:WAIT 8,TIM1",
-        ':TRIG:BLOC:MEAS 9,"defbuffer2"',
-        ":TRIG:BLOC:BRAN:LIM:CONS 10,ABOV,0,3.7,16,9",
-        ":TRIG:BLOC:BRAN:LIM:CONS 11,BEL,1.9,11.9,16,9",
-        ":TRIG:BLOC:BRAN:EVEN 12,TIM2,16",
-        ":TRIG:BLOC:BRAN:COUN 13,4,8",
-        ":TRIG:BLOC:BRAN:COUN 14,50401,3",
-        ":TRIG:BLOC:WAIT 15,TIM1",
-        ':TRIG:BLOC:MEAS 16,"hc0001"',
-        ":TRIG:BLOC:SOUR:STAT 17,OFF",
+    assert blocks_of(FAST)[3:] == [
+        ":TRIG:BLOC:WAIT 3,TIM1",
+        ":TRIG:BLOC:BRAN:ONCE 4,6",
+        ":TRIG:BLOC:BRAN:COUN 5,5,12",
+        ':TRIG:BLOC:MEAS 6,"hc0001"',
+        ":TRIG:BLOC:BRAN:LIM:CONS 7,ABOV,0,3.7,18,6",
+        ":TRIG:BLOC:BRAN:LIM:CONS 8,BEL,1.9,11.9,18,6",
+        ":TRIG:BLOC:BRAN:EVEN 9,TIM2,18",
+        ":TRIG:BLOC:BRAN:COUN 10,50401,3",
+        ":TRIG:BLOC:BRAN:ALW 11,18",
+        ':TRIG:BLOC:MEAS 12,"defbuffer2"',
+        ":TRIG:BLOC:BRAN:LIM:CONS 13,ABOV,0,3.7,17,12",
+        ":TRIG:BLOC:BRAN:LIM:CONS 14,BEL,1.9,11.9,17,12",
+        ":TRIG:BLOC:BRAN:EVEN 15,TIM2,17",
+        ":TRIG:BLOC:BRAN:ALW 16,3",
+        ':TRIG:BLOC:MEAS 17,"hc0001"',
+        ":TRIG:BLOC:SOUR:STAT 18,OFF",
     ]
     assert ':TRAC:FILL:MODE CONT,"defbuffer2"' in commands_of(FAST)
 
@@ -134,7 +138,7 @@ def test_an_existing_buffer_is_resized_instead_of_made():
 def test_a_long_segment_is_bounded_by_its_count():
     long = replace(REST, duration_second=200_000.0)
     assert not any("TIM2" in command for command in blocks_of(long))
-    assert ":TRIG:BLOC:BRAN:COUN 7,20000,3" in blocks_of(long)
+    assert ":TRIG:BLOC:BRAN:COUN 7,20001,3" in blocks_of(long)
     assert ":TRIG:TIM2:STAT OFF" in commands_of(long)
     assert not any("TIM2:DEL" in command for command in commands_of(long))
 
@@ -180,13 +184,16 @@ def test_what_cannot_name_a_buffer(token):
 
 @dataclass
 class TriggerModel:
-    """The blocks, each as the manual says it works, on a cell whose voltage depends on time alone."""
+    """The blocks, each as the manual says it works, on a cell whose voltage depends on time alone.
+
+    A wait block remembers for itself which ticks it has seen, the stricter way to read the manual.
+    """
 
     program: SegmentProgram
     voltage_at: Callable[[float], float]
     measuring_second: float = 0.15
     now_second: float = 0.0
-    tick: int = 0
+    seen: Counter[int] = field(default_factory=Counter)
     output_on: bool = False
     scratch: int = 0
     kept_second: list[float] = field(default_factory=list)
@@ -211,7 +218,19 @@ class TriggerModel:
         assert event == "1"
 
     def block_wait(self, at, event):
-        self.now_second, self.tick = max(self.now_second, self.tick * self.program.cutoff_second), self.tick + 1
+        ticks_so_far = math.floor(self.now_second / self.program.cutoff_second + 1e-9) + 1
+        if ticks_so_far > self.seen[at]:
+            self.seen[at] = ticks_so_far
+        else:
+            self.now_second = ticks_so_far * self.program.cutoff_second
+            self.seen[at] = ticks_so_far + 1
+
+    def block_bran_once(self, at, target):
+        self.counters[at] += 1
+        return int(target) if self.counters[at] == 1 else None
+
+    def block_bran_alw(self, at, target):
+        return int(target)
 
     def block_meas(self, at, buffer):
         self.reading[at] = self.voltage_at(self.now_second)

@@ -170,7 +170,7 @@ async def test_a_segment_is_programmed_verified_and_started_last():
     assert desk.state == "RUNNING"
     sent = desk.heard
     assert sent.index(":OUTP:CURR:SMOD HIMP") < sent.index(":OUTP OFF") < sent.index(":SOUR:CURR 0.002")
-    assert sent.index(":TRIG:BLOC:SOUR:STAT 11,OFF") < sent.index(":INIT")
+    assert sent.index(":TRIG:BLOC:SOUR:STAT 9,OFF") < sent.index(":INIT")
     assert not any("*RST" in line or "*WAI" in line or "*OPC" in line for line in sent)
     look = await smu.look(TOKEN)
     assert (look.state, look.output_on, look.power_was_cycled) == (SegmentState.RUNNING, True, False)
@@ -294,6 +294,31 @@ async def test_the_newer_name_of_the_measure_block_is_tried():
     smu = await connected(desk)
     assert await smu.start_segment(TOKEN, CHARGE) == 42.5
     assert f':TRIG:BLOC:MDIG 4,"{TOKEN}",1' in desk.heard
+
+
+async def test_a_firmware_without_relative_offset_has_none_to_switch_off():
+    desk = Desk()
+    desk.refused[":SENS:VOLT:REL:STAT"] = '-113,"Undefined header;1;2024/01/01 00:00:00.000"'
+    smu = await connected(desk)
+    assert await smu.start_segment(TOKEN, CHARGE) == 42.5
+
+
+async def test_a_relative_offset_that_stays_on_is_refused():
+    desk = Desk()
+    desk.refused[":SENS:VOLT:REL:STAT"] = '-221,"Settings conflict;1;2024/01/01 00:00:00.000"'
+    smu = await connected(desk)
+    with pytest.raises(RefusedError, match="-221"):
+        await smu.start_segment(TOKEN, CHARGE)
+    assert ":INIT" not in desk.heard
+
+
+async def test_a_read_back_that_is_refused_refuses_the_segment():
+    desk = Desk()
+    desk.refused[":SOUR:CURR:VLIM?"] = '-113,"Undefined header;1;2024/01/01 00:00:00.000"'
+    smu = await connected(desk)
+    with pytest.raises(RefusedError, match="-113"):
+        await smu.start_segment(TOKEN, CHARGE)
+    assert ":INIT" not in desk.heard
 
 
 async def test_what_the_model_cannot_do_is_never_sent():

@@ -70,6 +70,7 @@ def test_answers(module, command, reply):
         "%0101200600",
         "%0101000700",
         "%0101000640",
+        "%0101000604",
     ],
 )
 def test_what_it_cannot_do(module, command):

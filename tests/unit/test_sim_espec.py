@@ -184,6 +184,11 @@ def test_ripple_is_felt_in_the_air_and_not_by_the_cell():
     assert felt.max() == pytest.approx(55.1, abs=1e-3)
     assert felt.mean() == pytest.approx(55.0, abs=1e-3)
     assert surroundings.set_celsius == [55.0]
+    air.aim(55.5, 0)
+    for _ in range(60):
+        air.settle(air.next_step_ns or 0)
+    assert (np.diff(surroundings.set_celsius) > 0).all()
+    assert surroundings.set_celsius[-1] == 55.5
     assert air.next_step_ns is None
 
 

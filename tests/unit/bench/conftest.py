@@ -31,6 +31,9 @@ class TimedSource:
         self.cell = cell
         self.rows: list[tuple[int, float]] = []
         self.heard: Callable[..., None] = lambda *args: None
+        self.frame_every_ns = 0
+        self._frames: list[tuple[int, bytes]] = []
+        self._frame_ns = 0
         self._end_ns: int | None = None
         self._look_ns = 0
 
@@ -53,9 +56,17 @@ class TimedSource:
         return replies
 
     def run_to(self, limit_ns: int) -> int:
-        if self._end_ns is None:
-            return limit_ns
-        stop_ns = min(limit_ns, self._end_ns)
+        stop_ns = limit_ns if self._end_ns is None else min(limit_ns, self._end_ns)
+        while self.frame_every_ns and self._frame_ns + self.frame_every_ns < stop_ns:
+            self._frame_ns += self.frame_every_ns
+            self._frames.append((self._frame_ns, b"frame %d\n" % (self._frame_ns // SECOND_NS)))
+        return stop_ns if self._end_ns is None else self._look_to(stop_ns)
+
+    def take_emitted(self) -> list[tuple[int, bytes]]:
+        frames, self._frames = self._frames, []
+        return frames
+
+    def _look_to(self, stop_ns: int) -> int:
         times_ns = np.arange(self._look_ns, stop_ns, SECOND_NS)
         if times_ns.size:
             volts = self.cell.forecast(times_ns).voltage_volt
@@ -228,9 +239,9 @@ def laboratory(make_bench: MakeBench) -> Callable[..., Any]:
         made = make_bench()
         cable = TcpCable("source", lambda data: made.bench.receive("source", data), 0)
         reasons: list[str] = []
-        keeper = Timekeeper(made.bench, asyncio.get_running_loop())
-        ownership = Ownership(made.bench, keeper, speed=0, end_when_lost=end_when_lost, stop=reasons.append)
         parts = Laboratory("test", 7, 1_000 * SECOND_NS, made.bench, {"source": cable}, {"source": "timed"})
+        keeper = Timekeeper(made.bench, asyncio.get_running_loop(), parts.deliver)
+        ownership = Ownership(made.bench, keeper, speed=0, end_when_lost=end_when_lost, stop=reasons.append)
         control = ControlPort(parts, keeper, ownership, reasons.append)
         listener = Listener(0, control.connect)
         cable.open()

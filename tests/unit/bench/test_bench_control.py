@@ -68,13 +68,29 @@ async def test_frames_nobody_asked_for_are_marked_with_their_time(laboratory):
     async with laboratory() as lab:
         host, owner = await lab.host(), await owner_of(lab)
         assert await host.ask("SAY x") == b"x\n"
-        lab.cable.emit(b"before\n", 0)
-        for second in (1, 2):
-            lab.made.source.settle = lambda now_ns: lab.cable.emit(b"12345\n", now_ns)
-            answer = await lab.ask(owner, "advance", to_second=second)
-            start = 2 + 7 + 6 * (second - 1)
-            assert answer["cables"]["source"] == {"sent_total": start + 6, "marks": [[start + 6, second]]}
-        assert [await host.hear() for _ in range(3)] == [b"before\n", b"12345\n", b"12345\n"]
+        lab.made.source.frame_every_ns = SECOND_NS
+        answer = await lab.ask(owner, "advance", to_second=2.5)
+        assert answer["cables"]["source"] == {"sent_total": 18, "marks": [[10, 1.0], [18, 2.0]]}
+        answer = await lab.ask(owner, "advance", to_second=3.5)
+        assert answer["cables"]["source"] == {"sent_total": 26, "marks": [[26, 3.0]]}
+        assert [await host.hear() for _ in range(3)] == [b"frame 1\n", b"frame 2\n", b"frame 3\n"]
+
+
+async def test_frames_to_nobody_are_lost_and_not_counted(laboratory):
+    async with laboratory() as lab:
+        owner = await owner_of(lab)
+        lab.made.source.frame_every_ns = SECOND_NS
+        answer = await lab.ask(owner, "advance", to_second=2.5)
+        assert answer["cables"]["source"] == {"sent_total": 0, "marks": []}
+
+
+async def test_an_advance_stops_for_a_cable_that_is_full(laboratory, monkeypatch):
+    async with laboratory() as lab:
+        owner = await owner_of(lab)
+        monkeypatch.setattr(type(lab.cable), "full", property(lambda cable: lab.made.bench.now_ns >= 5 * SECOND_NS))
+        lab.made.bench.receive("source", b"RUN 0.0001 5\n")
+        answer = await lab.ask(owner, "advance", to_second=100)
+        assert (answer["now_second"], answer["stopped_by"]) == (5.0, "cable")
 
 
 async def test_only_the_owner_moves_time_and_there_is_one(laboratory):

@@ -1,0 +1,1 @@
+"""Advantech input modules spoken to in their ASCII commands."""

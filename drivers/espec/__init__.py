@@ -1,0 +1,1 @@
+"""ESPEC temperature chambers."""
