@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,6 +14,14 @@ REAL_SLICE_SECOND = 0.2
 """The longest real time a paced bench is asked to move in one go, so that a request to stop is heard in between."""
 LONGEST_ANSWER_BYTES = 2**24
 """An answer to `advance` holds a mark for every frame that was streamed in it."""
+
+CABLE_REAL_SECOND = 5.0
+"""How long streamed bytes may be on their way from the bench to us."""
+
+TICK_SECOND = 2e-9
+"""A bench counts whole nanoseconds: the time it answers may lie one of them before the time it was asked for."""
+
+log = logging.getLogger(__name__)
 
 
 class Clock(Protocol):
@@ -150,11 +160,24 @@ class ControlPort:
             return
 
 
+class StreamedCable(Protocol):
+    """A cable on which an instrument talks unasked, as far as a simulated clock must know it."""
+
+    async def wait_received(self, total: int, within_real_second: float) -> bool:
+        """Wait until so many bytes have come since it was opened; false when they do not in time."""
+        ...
+
+    def stamp(self, marks: Sequence[tuple[int, float]]) -> None:
+        """Say when bytes came: running offset after each frame, and the clock's second."""
+        ...
+
+
 class BenchClock:
     """A bench's time. It stands still while anyone on this clock is at work, and moves when all of them wait.
 
-    The earliest deadline of all is what the bench is asked for. The
-    bench stops early, on a grid of `stop_every_second`, where a look at an instrument would show that it has ended.
+    The earliest deadline of all is what the bench is asked for. The bench stops early, on a grid of
+    `stop_every_second`, where a look at an instrument would show that it has ended. What instruments sent unasked
+    meanwhile has arrived, with the bench's times, before anyone goes on.
     """
 
     def __init__(self, control: ControlPort, now_second: float, utc_second: float, pace: float | None) -> None:
@@ -165,6 +188,7 @@ class BenchClock:
         self._participants = 0
         self._waiters: list[tuple[float, asyncio.Future[None]]] = []
         self._moving: asyncio.Task[None] | None = None
+        self._cables: dict[str, StreamedCable] = {}
         self.stop_every_second: float | None = 1.0
 
     @classmethod
@@ -173,6 +197,10 @@ class BenchClock:
         await control.ask("own", speed="max" if pace is None else pace, on_owner_lost=on_owner_lost)
         hello = await control.ask("hello")
         return cls(control, hello["now_second"], hello["utc_second"], pace)
+
+    def watch(self, name: str, cable: StreamedCable) -> None:
+        """From now on time moves on only when what the bench has sent on this cable is there."""
+        self._cables[name] = cable
 
     def join(self) -> None:
         """See `Clock`."""
@@ -193,7 +221,7 @@ class BenchClock:
 
     async def wait_until(self, second: float) -> float:
         """See `Clock`. Raises `BenchGoneError`."""
-        if second > self._now_second:
+        if second > self._now_second + TICK_SECOND:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters.append((second, waiter))
             self._move_if_all_wait()
@@ -238,15 +266,22 @@ class BenchClock:
         if self._pace is not None:
             to_second = min(to_second, self._now_second + REAL_SLICE_SECOND * self._pace)
         answer = await self._control.ask("advance", to_second=to_second, stop_every_second=self.stop_every_second)
+        await self._await_cables(answer["cables"])
         self._now_second = answer["now_second"]
         self._utc_second = answer["utc_second"]
         # The bench counts whole nanoseconds: reached, its time may be a hair below what was asked for.
         reached_second = max(self._now_second, to_second)
         self._wake(up_to_second=reached_second if answer["stopped_by"] is None else float("inf"))
 
+    async def _await_cables(self, sent: dict[str, dict[str, Any]]) -> None:
+        for name, cable in self._cables.items():
+            if not await cable.wait_received(sent[name]["sent_total"], CABLE_REAL_SECOND):
+                log.warning("what the bench sent on %s has not come within %g s", name, CABLE_REAL_SECOND)
+            cable.stamp([(offset, second) for offset, second in sent[name]["marks"]])
+
     def _wake(self, up_to_second: float) -> None:
-        due = [entry for entry in self._waiters if entry[0] <= up_to_second]
-        self._waiters = [entry for entry in self._waiters if entry[0] > up_to_second]
+        due = [entry for entry in self._waiters if entry[0] <= up_to_second + TICK_SECOND]
+        self._waiters = [entry for entry in self._waiters if entry[0] > up_to_second + TICK_SECOND]
         for _, waiter in due:
             if not waiter.done():
                 waiter.set_result(None)

@@ -10,29 +10,36 @@ import msgspec
 from daemon.events import (
     BlockStored,
     BlockSummary,
+    Breach,
+    ChamberSet,
     CompactSegment,
     Effect,
+    EndSegment,
     Event,
     ForgetSegment,
     InstrumentFailed,
     MadeSafe,
     MakeSafe,
+    ReadingsStored,
+    ReadingsSummary,
     Row,
     RunStarted,
     SegmentEnded,
     SegmentRecord,
     SegmentStarted,
+    SetChamber,
     StartSegment,
     StopRequested,
 )
 from daemon.interlocks import carry, tripped
-from daemon.plan import CurrentStep, LoopStep, Plan, RestStep
+from daemon.plan import CurrentStep, LoopStep, Plan, RestStep, SetStep
 from daemon.walk import next_step
 
 ENGINE_VERSION = 1
 TIME_TOLERANCE_SECOND = 0.05
 """How much earlier than asked an instrument's own timer may end a step and the step still count as ended by time."""
 
+JIG_TEMPERATURE = "jig_temperature_celsius"
 LIMIT_TOLERANCE_VOLT = 0.002
 """How much short of the limit a segment's last row may read: it is a reading later than the one that ended it, and the
 readings' noise and the maker's accuracy (0.015 % + 1 mV on the 20 V range) lie between them."""
@@ -42,6 +49,8 @@ class Phase(StrEnum):
     """What the run is doing."""
 
     NEW = "new"
+    SETTING = "setting"
+    """The chamber is being given a setpoint."""
     STARTING = "starting"
     MEASURING = "measuring"
     STOPPING = "stopping"
@@ -69,6 +78,8 @@ class SegmentFold(msgspec.Struct, frozen=True, kw_only=True):
     charge_ampere_hour: float = 0.0
     energy_watt_hour: float = 0.0
     carried_rows: dict[str, int] = {}
+    equilibrated: bool = False
+    """The host has seen that an equilibration is complete."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +87,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     `position` is the step now (from 0), `passes` the completed passes of each loop by its position, `segment` the
     number of the present segment (from 1; 0 before the first), `segment_ended` says that its record is written, `rows`
-    counts the cell rows stored so far.
+    counts the cell rows stored so far and `stream_rows` those of the other streams. `in_band_since_second` is the run
+    time from which the jig has been within the band of the equilibration that is going on.
     """
 
     plan: Plan
@@ -88,16 +100,19 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     segment_ended: bool = False
     rows: int = 0
     fold: SegmentFold = SegmentFold()
+    stream_rows: dict[str, int] = {}
+    stream_carried_rows: dict[str, int] = {}
+    in_band_since_second: float | None = None
     outcome: Outcome | None = None
     reason: str = ""
     warnings: tuple[str, ...] = ()
 
     @property
     def step(self) -> CurrentStep | RestStep:
-        """The step being executed."""
+        """The step whose segment is being executed. Raises `TypeError` when the present step has none."""
         step = self.plan.steps[self.position]
-        if isinstance(step, LoopStep):
-            raise TypeError(f"step {step.step_id} is a loop: it is passed, not executed")
+        if isinstance(step, LoopStep | SetStep):
+            raise TypeError(f"step {step.step_id} has no segment")
         return step
 
 
@@ -114,6 +129,10 @@ def advance(run: Run, event: Event, now_second: float) -> tuple[Run, tuple[Effec
             return _segment_started(run, event)
         case BlockStored():
             return _block_stored(run, event)
+        case ReadingsStored():
+            return _readings_stored(run, event)
+        case ChamberSet():
+            return _chamber_set(run)
         case SegmentEnded():
             return _segment_ended(run, event)
         case StopRequested():
@@ -126,10 +145,14 @@ def advance(run: Run, event: Event, now_second: float) -> tuple[Run, tuple[Effec
             assert_never(event)
 
 
-def end_of_segment(run: Run, *, power_was_cycled: bool) -> SegmentRecord:
-    """The record of the present segment, once its instrument is idle and all its rows are in `run`."""
+def end_of_segment(run: Run, *, power_was_cycled: bool, host_elapsed_second: float | None = None) -> SegmentRecord:
+    """The record of the present segment, once its instrument is idle and all its rows are in `run`.
+
+    `host_elapsed_second` is how long it lasted on a rig without a potentiostat, where no row of the cell can say so.
+    """
     step, fold = run.step, run.fold
-    ended_by = _what_ended(run, power_was_cycled=power_was_cycled)
+    elapsed_second = fold.last.elapsed_second if fold.last else host_elapsed_second or 0.0
+    ended_by = _what_ended(run, elapsed_second, power_was_cycled=power_was_cycled)
     last_volt = fold.last.voltage_volt if fold.last else None
     overshoot_volt = None
     if ended_by == "voltage" and isinstance(step, CurrentStep) and last_volt is not None:
@@ -145,7 +168,7 @@ def end_of_segment(run: Run, *, power_was_cycled: bool) -> SegmentRecord:
         ended_by=ended_by,
         abnormal=not _as_written(step, ended_by),
         start_run_time_second=started,
-        end_run_time_second=started + (fold.last.elapsed_second if fold.last else 0.0),
+        end_run_time_second=started + elapsed_second,
         rows=fold.rows,
         charge_ampere_hour=fold.charge_ampere_hour,
         energy_watt_hour=fold.energy_watt_hour,
@@ -160,6 +183,10 @@ def _enter(run: Run, position: int, effects: tuple[Effect, ...]) -> tuple[Run, t
     entered, passes = next_step(run.plan, position, run.passes)
     if entered is None:
         return _stop(msgspec.structs.replace(run, passes=passes), Outcome.COMPLETED, "all steps done", effects)
+    step = run.plan.steps[entered]
+    if isinstance(step, SetStep):
+        setting = msgspec.structs.replace(run, phase=Phase.SETTING, position=entered, passes=passes)
+        return setting, (SetChamber(temperature_celsius=step.temperature_celsius), *effects)
     segment = run.segment + 1
     starting = msgspec.structs.replace(
         run,
@@ -170,6 +197,7 @@ def _enter(run: Run, position: int, effects: tuple[Effect, ...]) -> tuple[Run, t
         segment_started_second=None,
         segment_ended=False,
         fold=SegmentFold(),
+        in_band_since_second=None,
     )
     return starting, (StartSegment(segment=segment, position=entered), *effects)
 
@@ -184,8 +212,13 @@ def _segment_started(run: Run, event: SegmentStarted) -> tuple[Run, tuple[Effect
 def _block_stored(run: Run, event: BlockStored) -> tuple[Run, tuple[Effect, ...]]:
     summary = event.summary
     run = msgspec.structs.replace(run, rows=summary.last_seq, fold=_folded(run.fold, summary))
+    return _tripped(run, summary.breaches)
+
+
+def _tripped(run: Run, breaches: tuple[Breach, ...]) -> tuple[Run, tuple[Effect, ...]]:
+    """Note what only warns; stop for the gravest of the rest."""
     warnings, gravest = list(run.warnings), None
-    for interlock, breach in tripped(run.plan.interlocks, summary.breaches):
+    for interlock, breach in tripped(run.plan.interlocks, breaches):
         name = f"{interlock.name}: "
         text = f"{name}{interlock.quantity} {breach.worst_value:.6g}"
         if interlock.action == "warn":
@@ -198,6 +231,7 @@ def _block_stored(run: Run, event: BlockStored) -> tuple[Run, tuple[Effect, ...]
 
 def _folded(fold: SegmentFold, summary: BlockSummary) -> SegmentFold:
     return SegmentFold(
+        equilibrated=fold.equilibrated,
         rows=fold.rows + summary.last_seq - summary.first_seq + 1,
         first=fold.first or summary.first,
         last=summary.last,
@@ -206,6 +240,48 @@ def _folded(fold: SegmentFold, summary: BlockSummary) -> SegmentFold:
         energy_watt_hour=fold.energy_watt_hour + summary.energy_in_watt_hour - summary.energy_out_watt_hour,
         carried_rows=carry(summary.breaches),
     )
+
+
+def _chamber_set(run: Run) -> tuple[Run, tuple[Effect, ...]]:
+    if run.phase is not Phase.SETTING:
+        return run, ()
+    return _enter(run, run.position + 1, ())
+
+
+def _readings_stored(run: Run, event: ReadingsStored) -> tuple[Run, tuple[Effect, ...]]:
+    summary = event.summary
+    carried = {
+        **run.stream_carried_rows,
+        **{breach.interlock: 0 for breach in summary.breaches},
+        **carry(summary.breaches),
+    }
+    run = msgspec.structs.replace(
+        run,
+        stream_rows={**run.stream_rows, summary.stream: summary.last_seq},
+        stream_carried_rows={name: rows for name, rows in carried.items() if rows},
+    )
+    run, effects = _tripped(run, summary.breaches)
+    return (run, effects) if effects else _equilibrating(run, summary)
+
+
+def _equilibrating(run: Run, summary: ReadingsSummary) -> tuple[Run, tuple[Effect, ...]]:
+    """Follow the jig's temperature while a step waits for it, and end the step when it has waited long enough."""
+    step = run.plan.steps[run.position]
+    wanted = step.until_equilibrated if isinstance(step, RestStep) else None
+    if wanted is None or run.phase is not Phase.MEASURING or JIG_TEMPERATURE not in summary.last:
+        return run, ()
+    low = wanted.temperature_celsius - wanted.within_kelvin
+    high = wanted.temperature_celsius + wanted.within_kelvin
+    since_second = run.in_band_since_second
+    if summary.lowest[JIG_TEMPERATURE] < low or summary.highest[JIG_TEMPERATURE] > high:
+        since_second = summary.last_second if low <= summary.last[JIG_TEMPERATURE] <= high else None
+    elif since_second is None:
+        since_second = summary.first_second
+    run = msgspec.structs.replace(run, in_band_since_second=since_second)
+    if since_second is None or summary.last_second - since_second < wanted.for_second or run.fold.equilibrated:
+        return run, ()
+    fold = msgspec.structs.replace(run.fold, equilibrated=True)
+    return msgspec.structs.replace(run, fold=fold), (EndSegment(segment=run.segment),)
 
 
 def _segment_ended(run: Run, event: SegmentEnded) -> tuple[Run, tuple[Effect, ...]]:
@@ -234,23 +310,25 @@ def _made_safe(run: Run, event: MadeSafe) -> tuple[Run, tuple[Effect, ...]]:
     return msgspec.structs.replace(run, phase=Phase.FINISHED, outcome=Outcome.FAILED, reason=reason), ()
 
 
-def _what_ended(run: Run, *, power_was_cycled: bool) -> str:
+def _what_ended(run: Run, elapsed_second: float, *, power_was_cycled: bool) -> str:
     if power_was_cycled:
         return "power_lost"
     if run.phase == Phase.STOPPING:
         if run.outcome == Outcome.STOPPED:
             return "stopped"
         return "interlock" if run.outcome in (Outcome.TRIPPED, Outcome.HELD) else "unknown"
-    step, last = run.step, run.fold.last
-    if last is None:
-        return "unknown"
-    elapsed_second = last.elapsed_second + TIME_TOLERANCE_SECOND
-    voltage = last.voltage_volt
+    step = run.step
+    if run.fold.equilibrated:
+        return "equilibrated"
+    voltage = run.fold.last.voltage_volt if run.fold.last else None
     if voltage is not None and isinstance(step, CurrentStep) and _reached(step, voltage):
         return "voltage"
+    elapsed_second += TIME_TOLERANCE_SECOND
     if step.until_time_second is not None and elapsed_second >= step.until_time_second:
-        return "time"
-    if voltage is None or not step.lower_guard_volt <= voltage <= step.upper_guard_volt:
+        return "timeout" if isinstance(step, RestStep) and step.until_equilibrated else "time"
+    if voltage is None:
+        return "unknown"
+    if not step.lower_guard_volt <= voltage <= step.upper_guard_volt:
         return "guard_voltage"
     if isinstance(step, CurrentStep) and elapsed_second >= step.guard_time_second:
         return "guard_time"
@@ -272,7 +350,8 @@ def _reached(step: CurrentStep, voltage_volt: float) -> bool:
 
 def _as_written(step: CurrentStep | RestStep, ended_by: str) -> bool:
     if isinstance(step, RestStep):
-        return ended_by == "time"
+        goes_on = ("time", "equilibrated", *(("timeout",) if step.on_timeout == "continue" else ()))
+        return ended_by in goes_on
     if step.until_voltage_volt is None:
         return ended_by == "time"
     return ended_by == "voltage"

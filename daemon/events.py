@@ -48,12 +48,30 @@ class BlockSummary(msgspec.Struct, frozen=True, kw_only=True):
     breaches: tuple[Breach, ...]
 
 
+class ReadingsSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """All that decisions see of stored rows of another stream than the cell's: extremes and the last reading, by name.
+
+    Times are run time. A quantity without a reading in these rows is absent from all three.
+    """
+
+    stream: str
+    first_seq: int
+    last_seq: int
+    first_second: float
+    last_second: float
+    lowest: dict[str, float]
+    highest: dict[str, float]
+    last: dict[str, float]
+    rows_without_reading: int
+    breaches: tuple[Breach, ...]
+
+
 class SegmentRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One executed pass through a step: what was asked, what ended it, what was measured.
 
-    `ended_by` is "voltage", "time", "guard_time", "guard_voltage", "interlock", "stopped", "power_lost" or "unknown";
-    `abnormal` says that the step did not end as written. `overshoot_volt` is how far the last row lies beyond the
-    limit, negative when noise put it just before.
+    `ended_by` is "voltage", "time", "equilibrated", "timeout", "guard_time", "guard_voltage", "interlock", "stopped",
+    "power_lost" or "unknown"; `abnormal` says that the step did not end as written. `overshoot_volt` is how far the
+    last row lies beyond the limit, negative when noise put it just before.
     """
 
     segment: int
@@ -92,6 +110,18 @@ class BlockStored(msgspec.Struct, frozen=True, kw_only=True, tag="block_stored",
     summary: BlockSummary
 
 
+class ReadingsStored(msgspec.Struct, frozen=True, kw_only=True, tag="readings_stored", tag_field="event"):
+    """Rows of pressure, temperature or another stream are durable, in the same commit as this event."""
+
+    summary: ReadingsSummary
+
+
+class ChamberSet(msgspec.Struct, frozen=True, kw_only=True, tag="chamber_set", tag_field="event"):
+    """The chamber has taken a setpoint and reads it back."""
+
+    temperature_celsius: float
+
+
 class SegmentEnded(msgspec.Struct, frozen=True, kw_only=True, tag="segment_ended", tag_field="event"):
     """The instrument is idle, its output reads back off, and every row is stored."""
 
@@ -119,7 +149,17 @@ class MadeSafe(msgspec.Struct, frozen=True, kw_only=True, tag="made_safe", tag_f
     text: str
 
 
-Event = RunStarted | SegmentStarted | BlockStored | SegmentEnded | StopRequested | InstrumentFailed | MadeSafe
+Event = (
+    RunStarted
+    | SegmentStarted
+    | BlockStored
+    | ReadingsStored
+    | ChamberSet
+    | SegmentEnded
+    | StopRequested
+    | InstrumentFailed
+    | MadeSafe
+)
 
 
 class StartSegment(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +167,18 @@ class StartSegment(msgspec.Struct, frozen=True, kw_only=True):
 
     segment: int
     position: int
+
+
+class EndSegment(msgspec.Struct, frozen=True, kw_only=True):
+    """Bring the present segment to its end: the host has decided that its step is done."""
+
+    segment: int
+
+
+class SetChamber(msgspec.Struct, frozen=True, kw_only=True):
+    """Give the chamber a setpoint and read it back."""
+
+    temperature_celsius: float
 
 
 class ForgetSegment(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,7 +199,7 @@ class MakeSafe(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
-Effect = StartSegment | ForgetSegment | CompactSegment | MakeSafe
+Effect = StartSegment | EndSegment | SetChamber | ForgetSegment | CompactSegment | MakeSafe
 
 encode_event = msgspec.json.Encoder().encode
 decode_event = msgspec.json.Decoder(Event).decode

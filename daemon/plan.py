@@ -51,18 +51,40 @@ class CurrentStep(msgspec.Struct, frozen=True, kw_only=True, tag="constant_curre
     record: dict[str, float] = {}
 
 
+class Equilibration(msgspec.Struct, frozen=True, kw_only=True):
+    """The jig within `within_kelvin` of a temperature for `for_second` on end. An end the host decides."""
+
+    temperature_celsius: float
+    within_kelvin: float
+    for_second: float
+
+
 class RestStep(msgspec.Struct, frozen=True, kw_only=True, tag="open_circuit_voltage", tag_field="step_type"):
-    """Measure the open-circuit voltage for a time. `record` as in `CurrentStep`."""
+    """Measure the open-circuit voltage for a time, or until the jig is at temperature. `record` as in `CurrentStep`.
+
+    With `until_equilibrated` the time is a time-out, and `on_timeout` says what it means: "hold" or "continue".
+    """
 
     step_id: str
     block: str
     line: int
     until_time_second: float
+    until_equilibrated: Equilibration | None = None
+    on_timeout: str = "hold"
     lower_guard_volt: float
     upper_guard_volt: float
     sampling_second: float
     cutoff_second: float
     record: dict[str, float] = {}
+
+
+class SetStep(msgspec.Struct, frozen=True, kw_only=True, tag="set", tag_field="step_type"):
+    """Give the chamber a setpoint; takes no time of its own and goes on when it reads back."""
+
+    step_id: str
+    block: str
+    line: int
+    temperature_celsius: float
 
 
 class LoopStep(msgspec.Struct, frozen=True, kw_only=True, tag="loop", tag_field="step_type"):
@@ -75,7 +97,8 @@ class LoopStep(msgspec.Struct, frozen=True, kw_only=True, tag="loop", tag_field=
     passes: int
 
 
-PlanStep = CurrentStep | RestStep | LoopStep
+ExecutedStep = CurrentStep | RestStep | SetStep
+PlanStep = ExecutedStep | LoopStep
 
 
 class CellFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +116,10 @@ class CellFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A protocol for one cell on one potentiostat model. `cycle_starts_with` is "charge" or "discharge"."""
+    """A protocol for one cell on one potentiostat model. `cycle_starts_with` is "charge" or "discharge".
+
+    `needs` names the roles a rig must have besides, such as `chamber` for `set` and `thermometer` for an equilibration.
+    """
 
     protocol_name: str
     steps: tuple[PlanStep, ...]
@@ -103,3 +129,4 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     cycle_starts_with: str
     interlocks: tuple[Interlock, ...]
     record: dict[str, float]
+    needs: tuple[str, ...] = ()

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from daemon.host_timer import HostTimer
 from daemon.plan import CurrentStep, RestStep
-from drivers.roles import Identity, Potentiostat, SegmentProgram
+from daemon.pressure import PressureCalibration
+from drivers.roles import Chamber, Identity, LoadCell, Potentiostat, SegmentProgram, Thermometer
 
 REST_RANGE_AMPERE = 1e-6
 """The range on which 0 A is sourced to measure the open-circuit voltage, as the maker's own script does."""
@@ -11,11 +13,30 @@ REST_RANGE_AMPERE = 1e-6
 
 @dataclass
 class Rig:
-    """One cell's instruments by role, and who answered when they were connected."""
+    """One cell's instruments by role, and who answered when they were connected.
+
+    A load cell comes with the calibration that makes pressures of what it shows.
+    """
 
     name: str
     potentiostat: Potentiostat
     identities: dict[str, Identity]
+    load_cell: LoadCell | None = None
+    pressure_calibration: PressureCalibration | None = None
+    thermometer: Thermometer | None = None
+    temperature_every_second: float = 1.0
+    chamber: Chamber | None = None
+
+    @property
+    def host_timer(self) -> HostTimer | None:
+        """What times the rests of a rig without a potentiostat; None when there is one."""
+        return self.potentiostat if isinstance(self.potentiostat, HostTimer) else None
+
+    async def close(self) -> None:
+        """Close all links. The instruments go on with what they do."""
+        for instrument in (self.potentiostat, self.load_cell, self.thermometer, self.chamber):
+            if instrument is not None:
+                await instrument.close()
 
 
 def segment_token(run_id: str, segment: int) -> str:

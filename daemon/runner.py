@@ -16,24 +16,30 @@ from daemon.engine import Phase, Run, advance, encode_run, end_of_segment
 from daemon.events import (
     BlockStored,
     BlockSummary,
+    ChamberSet,
     CompactSegment,
     Effect,
+    EndSegment,
     Event,
     ForgetSegment,
     InstrumentFailed,
     MadeSafe,
     MakeSafe,
+    ReadingsStored,
     Row,
     RunStarted,
     SegmentEnded,
     SegmentRecord,
     SegmentStarted,
+    SetChamber,
     StartSegment,
     StopRequested,
     encode_event,
     kind_of,
 )
+from daemon.loggers import LoggedRows, StreamLogger, loggers_of
 from daemon.plan import CELL_STREAM, CurrentStep
+from daemon.readings import summarise_readings
 from daemon.rig import Rig, program_for, segment_token
 from daemon.store.blocks import Block
 from daemon.store.records import JournalEntry
@@ -83,6 +89,7 @@ class Runner:
         self._tell = tell
         self._zero_second = clock.now_second()
         self._asked_to_stop: str | None = None
+        self._loggers: list[StreamLogger] = []
         self._store_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
 
     @property
@@ -104,6 +111,7 @@ class Runner:
         """
         self._clock.join()
         try:
+            self._loggers = await loggers_of(self._rig, self._clock, self._zero_second)
             await self._submit(RunStarted())
             while self.run.phase is not Phase.FINISHED:
                 await self._wait()
@@ -112,6 +120,8 @@ class Runner:
             await self._make_safe("the runner failed")
             raise
         finally:
+            for logger in self._loggers:
+                await logger.close()
             self._clock.leave()
             self._store_thread.shutdown()
         return self.run
@@ -119,11 +129,17 @@ class Runner:
     async def _wait(self) -> None:
         if self._asked_to_stop is None:
             beats = math.floor(self.run_time_second / self._every_second + 1e-9) + 1
-            await self._clock.wait_until(self._zero_second + beats * self._every_second)
+            next_second = self._zero_second + beats * self._every_second
+            if self._rig.host_timer is not None:
+                next_second = min(next_second, self._rig.host_timer.ends_at_second)
+            await self._clock.wait_until(next_second)
 
     async def _supervise(self) -> None:
         if self._asked_to_stop is not None:
             await self._submit(StopRequested(by=self._asked_to_stop))
+            return
+        await self._take_readings()
+        if self.run.phase is Phase.FINISHED:
             return
         try:
             look = await self._reach(lambda: self._rig.potentiostat.look(self._token))
@@ -143,8 +159,39 @@ class Runner:
         await self._end_segment(look)
 
     async def _end_segment(self, look: SegmentLook) -> None:
-        power_was_cycled = look.power_was_cycled or look.state is SegmentState.ABSENT
-        await self._submit(SegmentEnded(record=end_of_segment(self.run, power_was_cycled=power_was_cycled)))
+        timer = self._rig.host_timer
+        record = end_of_segment(
+            self.run,
+            power_was_cycled=look.power_was_cycled or look.state is SegmentState.ABSENT,
+            host_elapsed_second=timer.elapsed_second if timer is not None else None,
+        )
+        await self._submit(SegmentEnded(record=record))
+
+    async def _take_readings(self) -> None:
+        """Store what pressure and temperature have gathered."""
+        for logger in self._loggers:
+            logged = await logger.take()
+            if logged is not None:
+                await self._store_readings(logged)
+
+    async def _store_readings(self, logged: LoggedRows) -> None:
+        first_seq = self.run.stream_rows.get(logged.stream, 0) + 1
+        summary = summarise_readings(
+            logged.stream,
+            first_seq,
+            logged.elapsed_second,
+            logged.quantities,
+            table=self.run.plan.interlocks,
+            carried_rows=self.run.stream_carried_rows,
+        )
+        block = Block(
+            stream=logged.stream,
+            segment=0,
+            first_seq=first_seq,
+            origin_run_time_second=0.0,
+            columns=logged.columns,
+        )
+        await self._submit(ReadingsStored(summary=summary), block)
 
     async def _drain(self, row_count: int) -> None:
         potentiostat, segment = self._rig.potentiostat, self.run.segment
@@ -211,8 +258,13 @@ class Runner:
             case ForgetSegment():
                 token = segment_token(self._run_id, effect.segment)
                 await self._reach(lambda: self._rig.potentiostat.forget_segment(token))
+            case EndSegment():
+                await self._reach(self._rig.potentiostat.make_safe)
+                await self._close_segment()
+            case SetChamber():
+                await self._set_chamber(effect.temperature_celsius)
             case CompactSegment():
-                await self._in_store_thread(lambda: self._file.compact_segment(CELL_STREAM, effect.segment))
+                await self._compact(effect.segment)
             case MakeSafe():
                 return
             case _:
@@ -233,6 +285,22 @@ class Runner:
         run_time_second = started_second - self._zero_second
         await self._submit(SegmentStarted(segment=effect.segment, started_second=run_time_second))
 
+    async def _set_chamber(self, temperature_celsius: float) -> None:
+        try:
+            if self._rig.chamber is None:
+                raise LinkLostError("chamber", "", "this rig has none")
+            await self._rig.chamber.set_celsius(temperature_celsius)
+        except DriverError as error:
+            await self._submit(InstrumentFailed(role="chamber", error=type(error).__name__, text=str(error)))
+            return
+        await self._submit(ChamberSet(temperature_celsius=temperature_celsius))
+
+    async def _compact(self, segment: int) -> None:
+        """Pack a finished segment, and what the other streams have gathered by then."""
+        await self._in_store_thread(lambda: self._file.compact_segment(CELL_STREAM, segment))
+        for stream in self.run.stream_rows:
+            await self._in_store_thread(partial(self._file.compact_segment, stream, 0))
+
     async def _make_safe(self, why: str) -> MadeSafe:
         """Bring the cell to open circuit. Never raises: what went wrong is in the answer, and is shown and kept."""
         log.info("to open circuit: %s", why)
@@ -248,6 +316,7 @@ class Runner:
         try:
             if self.run.segment_started_second is not None and not self.run.segment_ended:
                 await self._close_segment()
+            await self._take_readings()
         except DriverError as error:
             log.error("rows of the last segment may still be in the instrument: %s", error)
         await self._submit(made_safe)

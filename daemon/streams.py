@@ -10,9 +10,10 @@ PRESSURE_SCHEMA = StreamSchema(
     floats=(ELAPSED, "displayed_load", "surface_pressure_pa", "sensor_temperature_celsius"),
     integers=("load_status",),
 )
-"""`displayed_load` is what the indicator showed, in its own unit, never changed. `surface_pressure_pa` follows from it by
-the calibration in the run's header and `sensor_temperature_celsius`, the jig's last temperature at that time (NaN: none was
-known, and no temperature term is applied). `load_status` is `drivers.roles.LoadStatus`. `elapsed_second` is run time."""
+"""`displayed_load` is what the indicator showed, in its own unit, never changed. `surface_pressure_pa` follows from it
+by the calibration in the run's header and `sensor_temperature_celsius`, the jig's last temperature before that time;
+where none was known it is NaN and no temperature term is applied. `load_status` is `drivers.roles.LoadStatus`.
+`elapsed_second` is run time."""
 
 TEMPERATURE_SCHEMA = StreamSchema(
     name=TEMPERATURE_STREAM,

@@ -1,12 +1,20 @@
 """Which drivers there are, by the name a station writes: their limits, and how to make one."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from drivers.advantech.adam_4015 import Adam4015
+from drivers.and_weighing.codec import AndFormat
+from drivers.and_weighing.indicator import MAKER, AndIndicator
+from drivers.espec.chamber import EspecChamber
 from drivers.keithley.limits import LIMITS_BY_MODEL
 from drivers.keithley.smu import KeithleySMU
-from drivers.roles import Potentiostat, PotentiostatLimits
-from drivers.session import ReplyIsComing, Session
+from drivers.roles import Chamber, Identity, LoadCell, Potentiostat, PotentiostatLimits, Thermometer
+from drivers.serial_link import SerialLink
+from drivers.serial_port import SerialLine, host_and_port
+from drivers.serial_stream import SerialStream
+from drivers.session import ReplyIsComing, Session, Transport
+from drivers.tcp_link import TcpLink
 from drivers.visa import VisaLink
 
 DEFAULT_TIMEOUT_SECOND = 2.0
@@ -65,3 +73,95 @@ def potentiostat(driver: str) -> PotentiostatEntry:
     if entry is None:
         raise UnknownDriverError(f"no driver {driver!r}; there are {', '.join(sorted(POTENTIOSTATS))}")
     return entry
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadCellConnection:
+    """What a station says of a load cell's indicator. `model` and `serial_number` are its word: they can't be asked.
+
+    `address` is a device's path or `socket://host:port`; `character` is `8N1`, `7E1` or `7O1`, see `SerialLine`.
+    """
+
+    name: str
+    address: str
+    frame_format: AndFormat
+    baud: int
+    character: str = "8N1"
+    model: str = ""
+    serial_number: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThermometerConnection:
+    """What a station says of a thermometer. `address` is a device's path, `host:port` or `socket://host:port`."""
+
+    name: str
+    address: str
+    channel_by_place: Mapping[str, int]
+    bus_address: int = 1
+    baud: int = 9600
+    has_checksum: bool = False
+    range_code: str | None = None
+    timeout_second: float = DEFAULT_TIMEOUT_SECOND
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChamberConnection:
+    """What a station says of a chamber. `address` is `host:port`."""
+
+    name: str
+    address: str
+    controller: str | None = None
+    timeout_second: float = DEFAULT_TIMEOUT_SECOND
+
+
+@dataclass(frozen=True)
+class StreamedLoadCell:
+    """A load cell, and the stream it reads from, which a simulated clock waits for and stamps."""
+
+    load_cell: LoadCell
+    stream: SerialStream
+
+
+MakeLoadCell = Callable[[LoadCellConnection, Callable[[], float]], StreamedLoadCell]
+MakeThermometer = Callable[[ThermometerConnection, ReplyIsComing | None], Thermometer]
+MakeChamber = Callable[[ChamberConnection, Callable[[float], Awaitable[None]], ReplyIsComing | None], Chamber]
+
+
+def _and_indicator(connection: LoadCellConnection, now: Callable[[], float]) -> StreamedLoadCell:
+    line = SerialLine(connection.baud, connection.character)
+    stream = SerialStream(connection.name, connection.address, line, now=now)
+    identity = Identity(MAKER, connection.model, connection.serial_number, "")
+    indicator = AndIndicator(connection.name, stream, connection.frame_format, parity=line.parity, identity=identity)
+    return StreamedLoadCell(indicator, stream)
+
+
+def _adam_4015(connection: ThermometerConnection, reply_is_coming: ReplyIsComing | None) -> Thermometer:
+    timeout_second = connection.timeout_second
+    link: Transport
+    if host_and_port(connection.address) is None:
+        link = SerialLink(connection.address, SerialLine(connection.baud), timeout_second=timeout_second)
+    else:
+        link = TcpLink(connection.address, line_end=b"\r", timeout_second=timeout_second)
+    return Adam4015(
+        connection.name,
+        Session(connection.name, link, reply_is_coming=reply_is_coming),
+        connection.channel_by_place,
+        address=connection.bus_address,
+        has_checksum=connection.has_checksum,
+        range_code=connection.range_code,
+    )
+
+
+def _espec(
+    connection: ChamberConnection, wait: Callable[[float], Awaitable[None]], reply_is_coming: ReplyIsComing | None
+) -> Chamber:
+    link = TcpLink(connection.address, timeout_second=connection.timeout_second)
+    session = Session(connection.name, link, reply_is_coming=reply_is_coming)
+    return EspecChamber(connection.name, session, wait=wait, controller=connection.controller)
+
+
+LOAD_CELLS: dict[str, MakeLoadCell] = {"and.indicator": _and_indicator}
+THERMOMETERS: dict[str, MakeThermometer] = {"advantech.adam_4015": _adam_4015}
+CHAMBERS: dict[str, MakeChamber] = {"espec.chamber": _espec}
+"""Makers by the name a station writes. What they make is not connected yet; a wrong setting raises `ValueError`."""

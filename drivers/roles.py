@@ -181,6 +181,8 @@ class LoadStatus(IntFlag):
     """The display is held: the number is an old one and is not taken."""
     UNREADABLE = 8
     """Bytes that were no frame: half of one, two glued, or spoilt on the way."""
+    LOST = 16
+    """The way to the indicator was lost: this row stands for the gap that begins here."""
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ def _opened(address: str, baud: int) -> serial.SerialBase | socket.socket:
         connection = socket.create_connection(peer, timeout=CONNECT_TIMEOUT_SECOND)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.setblocking(False)
+        connection.settimeout(0)
         return connection
     try:
         port = serial.serial_for_url(address, baudrate=baud, timeout=0, write_timeout=0, exclusive=True)

@@ -73,11 +73,12 @@ class SerialStream:
         """Whether `total` bytes have come since the opening, or come in time. False at once when the port is gone."""
         if self.received_total >= total or not self._port.is_open:
             return self.received_total >= total
-        waiter = (total, asyncio.get_running_loop().create_future())
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        waiter = (total, future)
         self._waiting.add(waiter)
         try:
             async with asyncio.timeout(within_real_second):
-                return await waiter[1]
+                return await future
         except TimeoutError:
             return False
         finally:

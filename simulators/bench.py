@@ -93,7 +93,7 @@ class Bench:
         return reply
 
     def take_emitted(self) -> dict[str, list[tuple[int, bytes]]]:
-        """What instruments sent unasked since this was last asked: frames by instrument, as `StreamingDevice` has them."""
+        """What instruments sent unasked since this was last asked, as `StreamingDevice` has it, by instrument."""
         frames = {device.name: device.take_emitted() for device in self._streaming}
         return {name: sent for name, sent in frames.items() if sent}
 

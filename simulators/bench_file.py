@@ -202,7 +202,8 @@ def _problem(file: str, details: Mapping[str, Any], places: Places) -> Problem:
     while known not in places:
         known = known[:-1]
     key_place, value_place = places[known]
-    path = "".join(f"[{key + 1}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
+    counted = details["type"] != "invalid_key"
+    path = "".join(f"[{key + 1}]" if isinstance(key, int) and counted else f".{key}" for key in keys).lstrip(".")
     place = key_place if details["type"] == "extra_forbidden" else value_place
     return Problem(file, place, path, *_what(details))
 

@@ -24,6 +24,9 @@ H2_BY_WEIGHT = {"gross": (b"GS", b"G "), "net": (b"NT", b"N ")}
 """Tare (`TR`) is no load and so never a reading. Source: `SOURCE`."""
 
 MOST_ADDRESS = 99
+MANY_LINES = 32
+"""From how many on they are read together; fewer are read faster one by one."""
+
 _UNIT = re.compile(r"[A-Za-z]{1,3}")
 _STATUS_BY_H1 = {b"ST": LoadStatus.STABLE, b"US": LoadStatus(0)}
 _OVERLOADED = frozenset({b"OL", b"LO"})
@@ -37,8 +40,8 @@ Codes = NDArray[np.uint8]
 class AndFormat:
     """How one indicator is set; a frame of any other form is unreadable.
 
-    `unit` is spelt as the indicator sends it. `weight` is "gross" or "net", `decimal_mark` "." or ",". `address` is that
-    of an indicator which sends `@nn` before its data. `is_wide`: eleven characters of number and six of unit.
+    `unit` is spelt as the indicator sends it. `weight` is "gross" or "net", `decimal_mark` "." or ",". `address` is
+    sent as `@nn` before the data, None when it is not. `is_wide`: eleven characters of number and six of unit.
     """
 
     unit: str
@@ -83,12 +86,13 @@ class FrameDecoder:
         count = len(starts)
         displayed = np.full(count, np.nan)
         status = np.full(count, int(LoadStatus.UNREADABLE), dtype=np.int64)
-        is_open = np.ones(count, dtype=np.bool_)
+        is_pending = np.ones(count, dtype=np.bool_)
         codes = np.frombuffer(lines.data, np.uint8)
-        for unit in self._units:
-            self._decode_plain(codes, starts, lines.ends, unit, displayed, status, is_open)
+        for unit in self._units if count >= MANY_LINES else ():
+            rows, values, words = self._plain(codes, lines, starts, unit)
+            displayed[rows], status[rows], is_pending[rows] = values, words, False
         is_empty = np.zeros(count, dtype=np.bool_)
-        for index in np.flatnonzero(is_open):
+        for index in np.flatnonzero(is_pending):
             text = lines.text(int(index))
             is_empty[index] = text == self._format.line_end
             displayed[index], status[index] = self._decode_one(text)
@@ -117,33 +121,22 @@ class FrameDecoder:
             return unreadable
         return float(number.replace(b" ", b"").replace(self._mark, b".")), int(known)
 
-    def _decode_plain(
-        self,
-        codes: Codes,
-        starts: Integers,
-        ends: Integers,
-        unit: bytes,
-        displayed: Floats,
-        status: Integers,
-        is_open: NDArray[np.bool_],
-    ) -> None:
-        """Fill in the lines that are frames with this unit and a number without spaces in it."""
+    def _plain(self, codes: Codes, lines: Lines, starts: Integers, unit: bytes) -> tuple[Integers, Floats, Integers]:
+        """Which lines are frames with this unit and a number without spaces in it, with their values and status."""
         number_start = len(self._prefix) + HEADER_WIDTH
-        tail = unit + self._format.line_end
         number_end = number_start + self._number_width
-        rows = np.flatnonzero(ends - starts == number_end + len(tail))
+        tail = unit + self._format.line_end
+        rows = np.flatnonzero(lines.ends - starts == number_end + len(tail))
         if not len(rows):
-            return
+            return rows, np.empty(0), rows
         grid = codes[starts[rows, np.newaxis] + np.arange(number_end + len(tail))]
         is_stable = _begins(grid, self._prefix + b"ST," + self._h2[0] + b",")
         is_frame = is_stable | _begins(grid, self._prefix + b"US," + self._h2[0] + b",")
         is_frame &= _begins(grid[:, number_end:], tail)
-        value, is_number = _numbers(grid[:, number_start:number_end], ord(self._mark))
+        values, is_number = _numbers(grid[:, number_start:number_end], ord(self._mark))
         is_frame &= is_number
-        found = rows[is_frame]
-        displayed[found] = value[is_frame]
-        status[found] = np.where(is_stable[is_frame], int(LoadStatus.STABLE), 0)
-        is_open[found] = False
+        words = np.where(is_stable, int(LoadStatus.STABLE), 0)
+        return rows[is_frame], values[is_frame], words[is_frame]
 
 
 def _begins(grid: Codes, text: bytes) -> NDArray[np.bool_]:

@@ -27,7 +27,7 @@ MAKER = "ESPEC"
 
 
 class EspecChamber:
-    """One chamber, one question at a time. It has no watchdog: it holds its setpoint when nobody speaks [unverified]."""
+    """One chamber. It has no watchdog: it holds its setpoint when nobody speaks [unverified]."""
 
     def __init__(
         self,
@@ -76,7 +76,8 @@ class EspecChamber:
             if not before.low_celsius <= setpoint_celsius <= high_celsius:
                 raise OutOfRangeError(self.name, "setpoint_celsius", setpoint_celsius, before.low_celsius, high_celsius)
             # The sum turns a negative zero into zero.
-            command = SET_TEMPERATURE.format(celsius=round(setpoint_celsius, 1) + 0.0)
+            sent_celsius = round(setpoint_celsius, 1) + 0.0
+            command = SET_TEMPERATURE.format(celsius=sent_celsius)
             mode = await self._session.ask(MODE)
             if mode.startswith(codec.RUN):
                 raise RefusedError(self.name, command, 0, f"a program runs at the chamber: {mode}")
@@ -85,7 +86,7 @@ class EspecChamber:
             await self._set(command)
             if mode != codec.CONSTANT:
                 await self._set(SET_CONSTANT)
-            await self._read_back(command, setpoint_celsius)
+            await self._read_back(command, sent_celsius)
 
     async def look(self) -> ChamberLook:
         """What it measures and does now."""
@@ -114,9 +115,9 @@ class EspecChamber:
             raise RefusedError(self.name, command, 0, refusal)
         await self._wait(PAUSE_AFTER_SET_SECOND)
 
-    async def _read_back(self, command: str, setpoint_celsius: float) -> None:
+    async def _read_back(self, command: str, sent_celsius: float) -> None:
         after = await self._session.ask(TEMPERATURES)
-        if abs(after.setpoint_celsius - setpoint_celsius) > codec.SETPOINT_STEP_CELSIUS:
+        if abs(after.setpoint_celsius - sent_celsius) > codec.SETPOINT_STEP_CELSIUS / 2:
             raise RefusedError(self.name, command, 0, f"the setpoint reads back {after.setpoint_celsius} °C")
         mode = await self._session.ask(MODE)
         if mode != codec.CONSTANT:

@@ -102,7 +102,7 @@ class Instrument:
         """Off and on again: settings, buffers and log are lost, the output is off in its default off-state."""
         self.now_ns = now_ns
         was_busy = self.trigger_model.running
-        block = self.trigger_model.pointer
+        block = self.trigger_model.executed
         self._open_relay()
         self._power_on()
         if was_busy:

@@ -83,7 +83,11 @@ class Background:
 
 
 class TriggerModel:
-    """Blocks and where execution stands. `next_ns` says when it acts next; `step` acts then."""
+    """Blocks and where execution stands. `next_ns` says when it acts next; `step` acts then.
+
+    `executed` is the last block that was begun. `waits_share_events`: leaving one wait block clears the memory of its
+    events for all wait blocks, not for itself alone [unverified which is so].
+    """
 
     def __init__(self, hands: Hands, events: EventBus) -> None:
         self.hands = hands
@@ -96,6 +100,8 @@ class TriggerModel:
         self.idle_seen_ns = 0
         self.counters: dict[int, int] = {}
         self.met: set[int] = set()
+        self.executed = 0
+        self.waits_share_events = True
         self.consumed: dict[tuple[int, str], int] = {}
         self.last: dict[int, tuple[float, ...]] = {}
         self.tracer = Tracer()
@@ -148,7 +154,7 @@ class TriggerModel:
             raise CommandError(MODEL_FAILED[0], f"{MODEL_FAILED[1]}; {fault}")
         self.running, self.paused = True, False
         self.now_ns = self.ready_ns = now_ns
-        self.pointer, self._spun, self._waiting, self._measuring = 1, 0, 0, 0
+        self.pointer, self.executed, self._spun, self._waiting, self._measuring = 1, 0, 0, 0, 0
         self._background = None
         self.counters = {n: 0 for n, block in self.blocks.items() if isinstance(block, BranchCounter)}
         self.met, self.last = set(), {}
@@ -167,15 +173,15 @@ class TriggerModel:
         self.now_ns = now_ns
         self.running = False
         self.idle_seen_ns = now_ns
-        self.watch.show("ABORTED", self.pointer, now_ns)
+        self.watch.show("ABORTED", self.executed, now_ns)
         self.hands.log(*MODEL_ABORTED, EventKind.INFORMATION)
-        self.hands.model_changed("ended", "aborted", self.pointer)
+        self.hands.model_changed("ended", "aborted", self.executed)
 
     def pause(self, now_ns: int) -> None:
         """`:TRIG:PAUS`: stand still; timers and source go on."""
         if self.running and not self.paused:
             self.paused = True
-            self.watch.show("PAUSED", self.pointer, now_ns)
+            self.watch.show("PAUSED", self.executed, now_ns)
 
     def resume(self, now_ns: int) -> None:
         """`:TRIG:RES`."""
@@ -185,7 +191,7 @@ class TriggerModel:
             if self._background:
                 self._background.next_ns = max(self._background.next_ns, now_ns)
             self.tracer.clear()
-            self.watch.show("RUNNING", self.pointer, now_ns)
+            self.watch.show("RUNNING", self.executed, now_ns)
 
     def next_ns(self) -> int:
         """When it acts next; FAR_NS when never by itself."""
@@ -225,19 +231,26 @@ class TriggerModel:
         if self._background and self._background_is_next():
             self._measure_in_background(self._background)
         elif self._waiting:
-            self.forget_events(self._waiting)
-            self._waiting = 0
-            self.go_on()
+            self._leave_wait()
         elif self._measuring:
             self._measure_once()
         elif self.pointer not in self.blocks:
-            self._end(*MODEL_COMPLETED, "completed", self.pointer - 1)
+            self._end(*MODEL_COMPLETED, "completed", self.executed)
         else:
             block = self.blocks[self.pointer]
-            self.watch.enter("RUNNING", self.pointer, now_ns)
+            self.executed = self.pointer
+            self.watch.enter("RUNNING", self.executed, now_ns)
             if not block.repeats:
                 self.tracer.bar()
             block.act(self)
+
+    def _leave_wait(self) -> None:
+        events = set(self.blocks[self._waiting].waits_for())
+        for number, block in self.blocks.items():
+            if isinstance(block, Wait) and (self.waits_share_events or number == self._waiting):
+                self.forget_events(number, events)
+        self._waiting = 0
+        self.go_on()
 
     def _measure_once(self) -> None:
         number, buffer = self._measuring, self._measures_into
@@ -362,10 +375,11 @@ class TriggerModel:
         """Whether an event has happened that a block has not forgotten."""
         return self.events.count(event, self.now_ns) > self.consumed[number, event]
 
-    def forget_events(self, number: int) -> None:
-        """Forget what has happened of a block's events so far."""
+    def forget_events(self, number: int, events: set[str] | None = None) -> None:
+        """Forget what has happened so far of a block's events, or of some of them."""
         for event in self.blocks[number].waits_for():
-            self.consumed[number, event] = self.events.count(event, self.now_ns)
+            if events is None or event in events:
+                self.consumed[number, event] = self.events.count(event, self.now_ns)
 
     def count(self, target: int) -> bool:
         """Count up, or start over when the target is reached; whether it wasn't."""

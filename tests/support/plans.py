@@ -65,8 +65,8 @@ def loop(first: int, passes: int, step_id: str = "loop") -> LoopStep:
 
 
 def interlock(name: str, action: str = "trip", **changed: Any) -> Interlock:
-    """An interlock on voltage above 4 V, tripping at its first row."""
-    fields: dict[str, Any] = {"quantity": "voltage_volt", "high": 4.0}
+    """An interlock on voltage under current above 4 V, tripping at its first row."""
+    fields: dict[str, Any] = {"quantity": "voltage_under_current_volt", "high": 4.0}
     return Interlock(name=name, action=action, **fields | changed)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from daemon.engine import TIME_TOLERANCE_SECOND, Outcome, Phase, Run, advance, end_of_segment
+from daemon.engine import LIMIT_TOLERANCE_VOLT, TIME_TOLERANCE_SECOND, Outcome, Phase, Run, advance, end_of_segment
 from daemon.events import (
     BlockStored,
     Breach,
@@ -181,9 +181,9 @@ HIGH, HOT, ODD = interlock("high"), interlock("hot", "hold", rows_needed=3), int
 @pytest.mark.parametrize(
     ("breaches", "outcome", "reason"),
     [
-        ((breach("high"),), Outcome.TRIPPED, "high: voltage_volt 4.25"),
-        ((breach("hot", 3),), Outcome.HELD, "hot: voltage_volt 4.25"),
-        ((breach("hot", 3), breach("high"), breach("odd")), Outcome.TRIPPED, "high: voltage_volt 4.25"),
+        ((breach("high"),), Outcome.TRIPPED, "high: voltage_under_current_volt 4.25"),
+        ((breach("hot", 3),), Outcome.HELD, "hot: voltage_under_current_volt 4.25"),
+        ((breach("hot", 3), breach("high"), breach("odd")), Outcome.TRIPPED, "high: voltage_under_current_volt 4.25"),
         ((breach("hot", 2),), None, ""),
         ((breach("odd"),), None, ""),
         ((), None, ""),
@@ -202,7 +202,7 @@ def test_warning_is_kept_once() -> None:
     blocks = (stored(breaches=(breach("odd"),)), stored(11, breaches=(worse,)))
     run, effects = after(plan(charge(), interlocks=(ODD,)), RunStarted(), started(), *blocks)
     assert (run.phase, effects) == (Phase.MEASURING, ())
-    assert run.warnings == ("odd: voltage_volt 4.25",)
+    assert run.warnings == ("odd: voltage_under_current_volt 4.25",)
 
 
 def test_rows_that_break_an_interlock_are_carried_within_a_segment_only() -> None:
@@ -242,6 +242,7 @@ def test_loop_is_no_step_that_runs() -> None:
 TIMED = {"until_voltage_volt": None, "until_time_second": 1800.0}
 BOTH = {"until_time_second": 1800.0}
 AFTER_TOLERANCE = TIME_TOLERANCE_SECOND + 0.001
+JUST_REACHED_VOLT = 3.7 - LIMIT_TOLERANCE_VOLT + MICROVOLT
 WITHIN_TOLERANCE = TIME_TOLERANCE_SECOND - 0.001
 
 
@@ -250,17 +251,20 @@ WITHIN_TOLERANCE = TIME_TOLERANCE_SECOND - 0.001
     [
         (charge(), 900.0, 3.7, "voltage", False),
         (charge(), 900.0, 3.7021, "voltage", False),
-        (charge(), 900.0, 3.7 - MICROVOLT, "unknown", True),
+        (charge(), 900.0, JUST_REACHED_VOLT, "voltage", False),
+        (charge(), 900.0, JUST_REACHED_VOLT - 2 * MICROVOLT, "unknown", True),
+        (charge(), 900.0, 3.695, "unknown", True),
         (charge(), 900.0, 1.9, "unknown", True),
         (charge(), 900.0, 1.9 - MICROVOLT, "guard_voltage", True),
-        (charge(), 900.0, None, "guard_voltage", True),
+        (charge(), 900.0, None, "unknown", True),
         (charge(), 54000.0, 3.7, "voltage", False),
-        (charge(), 54000.0, 3.7 - MICROVOLT, "guard_time", True),
+        (charge(), 54000.0, JUST_REACHED_VOLT - 2 * MICROVOLT, "guard_time", True),
         (charge(), 54000.0 - WITHIN_TOLERANCE, 3.2, "guard_time", True),
         (charge(), 54000.0 - AFTER_TOLERANCE, 3.2, "unknown", True),
         (discharge(), 900.0, 2.0, "voltage", False),
         (discharge(), 900.0, 2.0 - 0.002, "voltage", False),
-        (discharge(), 900.0, 2.0 + MICROVOLT, "unknown", True),
+        (discharge(), 900.0, 2.0 + LIMIT_TOLERANCE_VOLT - MICROVOLT, "voltage", False),
+        (discharge(), 900.0, 2.0 + LIMIT_TOLERANCE_VOLT + MICROVOLT, "unknown", True),
         (discharge(), 900.0, 3.8 + MICROVOLT, "guard_voltage", True),
         (charge(**TIMED), 1800.0, 3.9, "time", False),
         (charge(**TIMED), 1800.0 - WITHIN_TOLERANCE, 3.2, "time", False),
@@ -274,7 +278,7 @@ WITHIN_TOLERANCE = TIME_TOLERANCE_SECOND - 0.001
         (rest(), 3600.0 - AFTER_TOLERANCE, 3.0, "unknown", True),
         (rest(), 100.0, 3.7, "unknown", True),
         (rest(), 100.0, 0.9, "guard_voltage", True),
-        (rest(), 100.0, None, "guard_voltage", True),
+        (rest(), 100.0, None, "unknown", True),
     ],
 )
 def test_what_ended_a_segment(
@@ -316,7 +320,9 @@ def test_what_ended_a_segment_that_was_stopped(events: tuple[Event, ...], ended_
     [
         (charge(), 3.7, 0.0),
         (charge(), 3.7021, 0.0021),
+        (charge(), 3.6995, -0.0005),
         (discharge(), 1.9985, 0.0015),
+        (discharge(), 2.0005, -0.0005),
         (charge(), 3.6, None),
         (rest(), 3.0, None),
     ],

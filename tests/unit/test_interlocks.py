@@ -18,7 +18,7 @@ HIGH = interlock("high")
 
 
 def seen(table: list[Interlock], values: list[float], carried_rows: dict[str, int] | None = None) -> tuple[Breach, ...]:
-    return observe(table, {"voltage_volt": np.array(values, dtype=np.float64)}, carried_rows or {})
+    return observe(table, {"voltage_under_current_volt": np.array(values, dtype=np.float64)}, carried_rows or {})
 
 
 def counts(*arguments: object, **named: object) -> list[tuple[float, int, int]]:

@@ -32,11 +32,19 @@ def summary_of(
     rows: ReadingBlock,
     first_seq: int = 1,
     before: Row | None = None,
+    *,
     table: tuple[Interlock, ...] = (),
     charge_before: float = 0.0,
+    driven: bool = True,
 ) -> BlockSummary:
     return summarise(
-        rows, first_seq, before=before, charge_before_ampere_hour=charge_before, table=table, carried_rows={}
+        rows,
+        first_seq,
+        driven=driven,
+        before=before,
+        charge_before_ampere_hour=charge_before,
+        table=table,
+        carried_rows={},
     )
 
 
@@ -98,7 +106,7 @@ CURRENT = interlock("current", quantity="current_ampere", high=0.01)
 )
 def test_charge_passed_counts_from_the_segments_start_and_either_way(charge_before: float, names: list[str]) -> None:
     rows = rows_of([1800, 3600], [3.0, 3.0], [0.002, 0.002])
-    summary = summary_of(rows, 2, row(0.0, 3.0, 0.002), (CHARGE,), charge_before)
+    summary = summary_of(rows, 2, row(0.0, 3.0, 0.002), table=(CHARGE,), charge_before=charge_before)
     assert [breach.interlock for breach in summary.breaches] == names
 
 
@@ -111,6 +119,12 @@ def test_start_voltage_is_that_of_the_runs_first_row(first_seq: int, names: list
 def test_current_is_bounded() -> None:
     summary = summary_of(rows_of([0, 1], [3.0, 3.0], [0.01, 0.011]), table=(CURRENT,))
     assert [(breach.interlock, breach.worst_value) for breach in summary.breaches] == [("current", 0.011)]
+
+
+@pytest.mark.parametrize(("driven", "names"), [(True, ["high"]), (False, [])])
+def test_voltage_is_bounded_under_current_only(driven: bool, names: list[str]) -> None:
+    summary = summary_of(rows_of([0, 1], [3.0, 4.5], [0, 0]), table=(interlock("high"),), driven=driven)
+    assert [breach.interlock for breach in summary.breaches] == names
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,14 @@ from simulators.log import BenchLog
 from simulators.witness import Window, Witness
 
 HOUR_NS = 3600 * SECOND_NS
-NARROW = Window(2.19, 2.32)
+NARROW = Window(1.0, 2.7)
+"""Left gradually, some 1005 s after a charge with 0.15 mA began, and 75 s after a discharge with 3 mA did."""
+
+MILLISECOND_CUTS = st.one_of(
+    st.integers(min_value=1, max_value=7_199_000),
+    st.integers(min_value=1_002_000, max_value=1_008_000),
+    st.integers(min_value=1002, max_value=1008).map(lambda second: 1000 * second),
+)
 
 
 def run_cut_at(made, cuts_ns):
@@ -26,11 +33,11 @@ def run_cut_at(made, cuts_ns):
     return made.source.rows, made.cell.charge_in_coulomb, made.cell.charge_out_coulomb, made.log_text.getvalue()
 
 
-@given(cuts_s=st.lists(st.integers(min_value=1, max_value=7199_000), max_size=12))
-def test_how_time_is_cut_changes_nothing(make_bench, cuts_s):
+@given(cuts_ms=st.lists(MILLISECOND_CUTS, max_size=20))
+def test_how_time_is_cut_changes_nothing(make_bench, cuts_ms):
     ends = [HOUR_NS, 2 * HOUR_NS]
     whole = run_cut_at(make_bench(NARROW), ends)
-    cut = run_cut_at(make_bench(NARROW), sorted({*ends, *(ms * 1_000_000 for ms in cuts_s)}))
+    cut = run_cut_at(make_bench(NARROW), sorted({*ends, *(ms * 1_000_000 for ms in cuts_ms)}))
     assert cut == whole
 
 
@@ -83,6 +90,25 @@ def test_an_excursion_begins_and_ends(make_bench):
     assert ended["lasted_second"] == 60
     assert ended["extreme_voltage_volt"] == made.lines("output")[-1]["max_voltage_volt"]
     assert ended["extreme_voltage_volt"] > begun["voltage_volt"]
+
+
+def test_the_moment_before_a_change_of_the_current_counts(make_bench):
+    made = make_bench(Window(1.0, 2.4))
+    made.bench.receive("source", b"RUN 0.003 3600\n")
+    made.bench.conduct(10_500_000_000)
+    highest = made.cell.forecast(np.array([made.bench.now_ns])).voltage_volt[0]
+    made.bench.receive("source", b"RUN -0.003 60\n")
+    made.bench.conduct(HOUR_NS)
+    assert made.lines("output")[-1]["max_voltage_volt"] == highest
+    assert made.lines("excursion_end")[0]["extreme_voltage_volt"] == highest
+
+
+def test_every_whole_second_is_looked_at(make_bench):
+    made = make_bench(Window(1.0, 2.7))
+    made.bench.receive("source", b"RUN 0.00015 1800\n")
+    made.bench.conduct(HOUR_NS)
+    first_ns = next(time_ns for time_ns, volt in made.source.rows if volt > 2.7)
+    assert made.lines("excursion_begin")[0]["bench_second"] * SECOND_NS == first_ns
 
 
 def test_an_excursion_is_found_between_two_stops(make_bench):

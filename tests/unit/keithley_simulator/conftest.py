@@ -130,7 +130,7 @@ def make_bench() -> MakeBench:
         options: dict[str, object] | None = None,
         **linear: float,
     ) -> Bench:
-        return Bench(cell or LinearCell(**linear), model, seed, **(options or {}))
+        return Bench(LinearCell(**linear) if cell is None else cell, model, seed, **(options or {}))
 
     return make
 

@@ -137,8 +137,28 @@ def headers() -> list[str]:
 
 
 PARAMETERS = st.sampled_from(
-    """1 0 2.5 -1 1e38 20 ON OFF MAX DEF INF CURR VOLT "VOLT" "defbuffer1" "b" "" ' * TIM1 NOT1 NONE NEV AND
-    ABOV READ REL INFO1 "SimpleLoop" """.split()
+    [
+        *(
+            "1",
+            "0",
+            "2.5",
+            "-1",
+            "1e38",
+            "20",
+            "ON",
+            "OFF",
+            "MAX",
+            "DEF",
+            "INF",
+            "CURR",
+            "VOLT",
+            '"VOLT"',
+            "",
+            "'",
+            "*",
+        ),
+        *('"defbuffer1"', '"b"', '""', "TIM1", "NOT1", "NONE", "NEV", "AND", "ABOV", "READ", "INFO1", '"SimpleLoop"'),
+    ]
 )
 UNITS = st.builds(
     lambda header, parameters: f"{header} {','.join(parameters)}",

@@ -95,19 +95,20 @@ def test_high_impedance_opens_the_relay(bench):
     assert bench.cell.voltage_volt() == volt
 
 
-def test_normal_discharges_the_cell(bench):
+def test_normal_discharges_the_cell(make_bench):
+    bench = make_bench(farad=0.5)
     source_current(bench, 1e-3)
     bench.tell(":OUTP:CURR:SMOD NORM", ":OUTP OFF")
     assert bench.relay_closed
     assert bench.cell.current_ampere == pytest.approx(-1e-3), "10 % of the 10 mA range"
-    bench.run(20_000)
+    bench.run(1600)
     assert bench.cell.voltage_volt() == pytest.approx(0, abs=1e-3)
     bench.tell(":OUTP:CURR:SMOD HIMP")
     assert not bench.relay_closed
 
 
 def test_as_delivered_it_discharges(make_bench):
-    assert make_bench().cell.current_ampere == pytest.approx(-100e-6 * 0.1 * 10)
+    assert make_bench().cell.current_ampere == pytest.approx(-10e-6)
     assert make_bench(options={"power_on_off_state": "HIMP"}).cell.current_ampere == 0
 
 
@@ -142,7 +143,7 @@ def test_relay_and_listener(bench):
 
 def test_voltage_limit_clamps(bench):
     source_current(bench, 2e-3, limit_volt=2.9)
-    bench.run(499)
+    bench.run(495)
     assert bench.say(":SOUR:CURR:VLIM:TRIP?") == "0"
     bench.run(600)
     assert bench.say(":SOUR:CURR:VLIM:TRIP?;:OUTP?") == "1;1"
@@ -154,14 +155,14 @@ def test_voltage_limit_clamps(bench):
     assert int(status) == 8 | 32 | 128
     (limit,) = bench.of_kind("limit")
     assert limit["limited"]
-    assert limit["time_ns"] / 1e9 == pytest.approx((2.9 - 2.7) * 5 / 2e-3, abs=2)
+    assert limit["time_ns"] / 1e9 == pytest.approx((2.9 - 2.7) * 5 / 2e-3, abs=3)
 
 
 def test_true_voltage_never_runs_past_the_clamp(bench):
     source_current(bench, 2e-3, limit_volt=2.9)
     bound = bench.smu.instrument.regulator.demand.high
     for second in range(490, 520):
-        bench.run(second / 1)
+        bench.run(second)
         assert bench.cell.voltage_volt() <= bound + 2e-3 * 0.1 / 5 + 1e-9
 
 
@@ -182,12 +183,13 @@ def test_the_limit_is_a_magnitude(make_bench):
     assert bench.cell.voltage_volt() == pytest.approx(-0.5, abs=1e-3)
 
 
-def test_current_limit_is_constant_current(bench):
+def test_current_limit_is_constant_current(make_bench):
+    bench = make_bench(farad=0.5)
     bench.tell(":SOUR:FUNC VOLT", ':SENS:FUNC "CURR"', ":SENS:CURR:RANG 10E-3", ":SOUR:VOLT:RANG 20")
     bench.tell(":SOUR:VOLT 2.0", ":SOUR:VOLT:ILIM 2E-3", ":OUTP ON")
     assert bench.cell.current_ampere == pytest.approx(-2e-3, rel=1e-3)
     assert bench.say(":SOUR:VOLT:ILIM:TRIP?;:SOUR:CURR:VLIM:TRIP?") == "1;0"
-    bench.run(5000)
+    bench.run(350)
     assert bench.cell.voltage_volt() == pytest.approx(2.0, abs=2e-3)
     assert -2e-4 < bench.cell.current_ampere < 0
     assert bench.say(":SOUR:VOLT:ILIM:TRIP?") == "0"

@@ -1,0 +1,259 @@
+"""Pressure and temperature beside the cell: gathers their rows until the runner stores them. Decides nothing.
+
+A logger that loses its instrument goes on: one row without a reading stands for the outage, and it keeps trying.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from daemon.clock import Clock
+from daemon.pressure import PressureCalibration, surface_pressure_pa
+from daemon.rig import Rig
+from daemon.streams import PRESSURE_STREAM, TEMPERATURE_STREAM
+from drivers.errors import DriverError
+from drivers.roles import Chamber, Floats, Integers, LoadBlock, LoadCell, LoadStatus, Thermometer
+
+JIG, AIR = "jig", "air"
+RECONNECT_EVERY_SECOND = 5.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoggedRows:
+    """Rows of one stream in the order they were measured; `columns` has the stream's columns, times in run time."""
+
+    stream: str
+    columns: dict[str, Floats | Integers]
+
+    @property
+    def elapsed_second(self) -> Floats:
+        """Run time of each row."""
+        return self.columns["elapsed_second"].astype(np.float64, copy=False)
+
+    @property
+    def quantities(self) -> dict[str, Floats]:
+        """What was measured, without time and status."""
+        floats = {
+            name: column.astype(np.float64, copy=False)
+            for name, column in self.columns.items()
+            if column.dtype == np.float64
+        }
+        return {name: column for name, column in floats.items() if name != "elapsed_second"}
+
+
+class StreamLogger(Protocol):
+    """What the runner asks of a logger."""
+
+    stream: str
+
+    async def take(self) -> LoggedRows | None:
+        """All rows up to now that were not taken before; None when there are none. Never raises for an instrument."""
+        ...
+
+    async def close(self) -> None:
+        """Stop gathering."""
+        ...
+
+
+class TemperatureLogger:
+    """Asks a thermometer, and a chamber if there is one, on a grid of run time."""
+
+    stream = TEMPERATURE_STREAM
+
+    def __init__(
+        self,
+        clock: Clock,
+        zero_second: float,
+        every_second: float,
+        thermometer: Thermometer,
+        chamber: Chamber | None,
+    ) -> None:
+        self._clock = clock
+        self._zero_second = zero_second
+        self._every_second = every_second
+        self._thermometer = thermometer
+        self._chamber = chamber
+        self._beat = 0
+        self._beaten = asyncio.Event()
+        self._rows: list[tuple[float, float, float, float]] = []
+        self._jig_second: list[float] = []
+        self._jig_celsius: list[float] = []
+        self._is_lost = False
+        clock.join()
+        self._task = asyncio.create_task(self._log())
+
+    async def take(self) -> LoggedRows | None:
+        """See `StreamLogger`; waits for a reading that is due now."""
+        while self._due_second <= self._clock.now_second() and not self._task.done():
+            self._beaten.clear()
+            await self._beaten.wait()
+        rows, self._rows = self._rows, []
+        if not rows:
+            return None
+        elapsed, jig, air, setpoint = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
+        columns: dict[str, Floats | Integers] = {
+            "elapsed_second": elapsed,
+            "jig_temperature_celsius": jig,
+            "ambient_temperature_celsius": air,
+            "setpoint_temperature_celsius": setpoint,
+        }
+        return LoggedRows(self.stream, columns)
+
+    def jig_celsius_before(self, run_time_second: Floats) -> Floats:
+        """The jig's last temperature before each time, shape (n,); NaN where none was read yet."""
+        known = np.array(self._jig_celsius, dtype=np.float64)
+        before = np.searchsorted(np.array(self._jig_second), run_time_second, side="left") - 1
+        if not len(known):
+            return np.full(len(run_time_second), np.nan)
+        return np.where(before >= 0, known[np.maximum(before, 0)], np.nan)
+
+    def forget_before(self, run_time_second: float) -> None:
+        """Temperatures older than the last one before this time are no longer asked for."""
+        keep = max(0, int(np.searchsorted(np.array(self._jig_second), run_time_second, side="left")) - 1)
+        del self._jig_second[:keep], self._jig_celsius[:keep]
+
+    async def close(self) -> None:
+        """See `StreamLogger`."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._clock.leave()
+
+    @property
+    def _due_second(self) -> float:
+        return self._zero_second + self._beat * self._every_second
+
+    async def _log(self) -> None:
+        while True:
+            while self._clock.now_second() < self._due_second - 1e-6:
+                await self._clock.wait_until(self._due_second)
+            await self._read(round(self._run_time_second, 6))
+            self._beat = max(self._beat + 1, math.ceil(self._run_time_second / self._every_second))
+            self._beaten.set()
+
+    @property
+    def _run_time_second(self) -> float:
+        return self._clock.now_second() - self._zero_second
+
+    async def _read(self, at_second: float) -> None:
+        try:
+            if self._is_lost:
+                await self._thermometer.connect()
+            celsius = await self._thermometer.read_celsius()
+            look = await self._chamber.look() if self._chamber is not None else None
+        except DriverError as error:
+            self._lose(at_second, error)
+            return
+        self._is_lost = False
+        jig, air = celsius.get(JIG, math.nan), celsius.get(AIR, math.nan)
+        if look is not None and math.isnan(air):
+            air = look.air_celsius
+        self._rows.append((at_second, jig, air, look.setpoint_celsius if look is not None else math.nan))
+        if not math.isnan(jig):
+            self._jig_second.append(at_second)
+            self._jig_celsius.append(jig)
+
+    def _lose(self, at_second: float, error: DriverError) -> None:
+        if not self._is_lost:
+            log.warning("%s; temperature has a gap until it answers again", error)
+            self._rows.append((at_second, math.nan, math.nan, math.nan))
+        self._is_lost = True
+
+
+class PressureLogger:
+    """Takes what a load cell has sent, and adds the pressure it means."""
+
+    stream = PRESSURE_STREAM
+
+    def __init__(
+        self,
+        clock: Clock,
+        zero_second: float,
+        load_cell: LoadCell,
+        calibration: PressureCalibration,
+        temperatures: TemperatureLogger | None,
+    ) -> None:
+        self._clock = clock
+        self._zero_second = zero_second
+        self._load_cell = load_cell
+        self._calibration = calibration
+        self._temperatures = temperatures
+        self._reconnecting: asyncio.Task[None] | None = None
+
+    async def take(self) -> LoggedRows | None:
+        """See `StreamLogger`."""
+        if self._reconnecting is not None:
+            if not self._reconnecting.done():
+                return None
+            self._reconnecting = None
+        try:
+            block = await self._load_cell.read()
+        except DriverError as error:
+            log.warning("%s; pressure has a gap until it sends again", error)
+            self._reconnecting = asyncio.create_task(self._reconnect())
+            block = _gap(self._clock.now_second())
+        return self._rows(block) if len(block.second) else None
+
+    async def close(self) -> None:
+        """See `StreamLogger`."""
+        if self._reconnecting is not None:
+            self._reconnecting.cancel()
+            await asyncio.gather(self._reconnecting, return_exceptions=True)
+
+    def _rows(self, block: LoadBlock) -> LoggedRows:
+        run_time_second = block.second - self._zero_second
+        celsius = np.full(len(run_time_second), np.nan)
+        if self._temperatures is not None:
+            celsius = self._temperatures.jig_celsius_before(run_time_second)
+            self._temperatures.forget_before(float(run_time_second[-1]))
+        columns: dict[str, Floats | Integers] = {
+            "elapsed_second": run_time_second,
+            "displayed_load": block.displayed,
+            "surface_pressure_pa": surface_pressure_pa(block.displayed, celsius, self._calibration),
+            "sensor_temperature_celsius": celsius,
+            "load_status": block.status,
+        }
+        return LoggedRows(self.stream, columns)
+
+    async def _reconnect(self) -> None:
+        while True:
+            try:
+                await self._load_cell.connect()
+            except DriverError as error:
+                log.info("%s; trying again", error)
+                self._clock.join()
+                try:
+                    await self._clock.wait_until(self._clock.now_second() + RECONNECT_EVERY_SECOND)
+                finally:
+                    self._clock.leave()
+            else:
+                return
+
+
+def _gap(at_second: float) -> LoadBlock:
+    return LoadBlock(
+        second=np.array([at_second]),
+        displayed=np.array([np.nan]),
+        status=np.array([int(LoadStatus.LOST)]),
+        unit="",
+    )
+
+
+async def loggers_of(rig: Rig, clock: Clock, zero_second: float) -> list[StreamLogger]:
+    """The loggers of a rig, in the order in which their rows are to be taken; what was sent before is dropped."""
+    temperatures, loggers = None, list[StreamLogger]()
+    if rig.thermometer is not None:
+        every_second = rig.temperature_every_second
+        temperatures = TemperatureLogger(clock, zero_second, every_second, rig.thermometer, rig.chamber)
+        loggers.append(temperatures)
+    if rig.load_cell is not None and rig.pressure_calibration is not None:
+        await rig.load_cell.read()
+        loggers.append(PressureLogger(clock, zero_second, rig.load_cell, rig.pressure_calibration, temperatures))
+    return loggers

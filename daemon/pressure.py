@@ -1,0 +1,53 @@
+"""From what a load cell's indicator shows to stack pressure. Pure.
+
+F = (displayed - zero) · gain, then the sensor's own temperature terms, then P = F / area; the chain and its terms are
+those of the sensor's certificate. Nothing is subtracted for the jig: that takes a blank run of its own.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+
+from drivers.roles import Floats
+
+STANDARD_GRAVITY = 9.80665
+"""Newton per kilogram-force."""
+
+
+class PressureCalibration(msgspec.Struct, frozen=True, kw_only=True):
+    """How displayed values become pressure; frozen in the run's header.
+
+    `zero_displayed` is shown with nothing on the sensor. `gain_drift_per_kelvin` is relative to the reading,
+    `zero_drift_newton_per_kelvin` absolute; both count from `reference_celsius`. `area_square_metre` is the cell's.
+    """
+
+    newton_per_unit: float
+    area_square_metre: float
+    zero_displayed: float = 0.0
+    zero_drift_newton_per_kelvin: float = 0.0
+    gain_drift_per_kelvin: float = 0.0
+    reference_celsius: float = 25.0
+    certificate: str = ""
+
+
+def area_of_die(diameter_metre: float) -> float:
+    """The area of a round cell, in square metres."""
+    return math.pi * diameter_metre**2 / 4
+
+
+def surface_pressure_pa(displayed: Floats, sensor_celsius: Floats, calibration: PressureCalibration) -> Floats:
+    """Pressure in whole pascals, shape (n,).
+
+    Args:
+        displayed: shape (n,), in the indicator's unit; NaN is no reading and stays NaN.
+        sensor_celsius: shape (n,), the sensor's temperature at each; NaN applies no temperature term.
+        calibration: the constants.
+    """
+    newton = (displayed - calibration.zero_displayed) * calibration.newton_per_unit
+    warmer = np.where(np.isnan(sensor_celsius), 0.0, sensor_celsius - calibration.reference_celsius)
+    newton = newton * (1 - calibration.gain_drift_per_kelvin * warmer)
+    newton = newton - calibration.zero_drift_newton_per_kelvin * warmer
+    return np.round(newton / calibration.area_square_metre)
