@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from daemon.bench_process import BenchProcess
+from daemon.bench_rig import wiring_of
 from daemon.clock import BenchClock, Clock, ControlPort, real_second, real_utc_second
 from daemon.engine import ENGINE_VERSION, Run
 from daemon.plan import Plan
@@ -21,7 +22,8 @@ from daemon.rig import Rig
 from daemon.runner import Progress, Runner
 from daemon.store.records import RunHeader
 from daemon.store.run_file import RunFile
-from drivers.registry import Connection, potentiostat
+from daemon.streams import STREAMS
+from daemon.wiring import connect_rig
 
 RUN_FILE_NAME = "run.sqlite"
 BENCH_LOG_NAME = "bench.jsonl"
@@ -83,10 +85,10 @@ async def simulate(simulation: Simulation, tell: Callable[[Progress], None]) -> 
     directory = simulation.data_directory / run_id
     directory.mkdir(parents=True)
     async with _bench(simulation, directory / BENCH_LOG_NAME) as (bench, clock):
-        rig = await _rig_on_bench(bench, clock, simulation.potentiostat_driver)
+        rig = await connect_rig(wiring_of(bench, simulation.potentiostat_driver), clock)
         every_second = SUPERVISE_EVERY_SECOND_AT_MAX if simulation.pace is None else SUPERVISE_EVERY_SECOND_LIVE
         header = _header(simulation, run_id, rig, clock, every_second)
-        run_file = RunFile.create(directory / RUN_FILE_NAME, header)
+        run_file = RunFile.create(directory / RUN_FILE_NAME, header, STREAMS)
         try:
             runner = Runner(
                 Run(plan=simulation.plan),
@@ -103,7 +105,7 @@ async def simulate(simulation: Simulation, tell: Callable[[Progress], None]) -> 
             run_file.seal()
         finally:
             run_file.close()
-            await rig.potentiostat.close()
+            await rig.close()
     return Finished(
         run=run,
         run_id=run_id,
@@ -126,13 +128,6 @@ async def _bench(simulation: Simulation, log_file: Path) -> AsyncIterator[tuple[
     finally:
         await clock.close()
     await bench.wait_for_end()
-
-
-async def _rig_on_bench(bench: BenchProcess, clock: Clock, driver: str) -> Rig:
-    connection = Connection(name="potentiostat", address=bench.address_of("potentiostat"))
-    instrument = potentiostat(driver).make(connection, clock.now_second, None)
-    identity = await instrument.connect()
-    return Rig(name="rig1", potentiostat=instrument, identities={"potentiostat": identity})
 
 
 def _header(simulation: Simulation, run_id: str, rig: Rig, clock: Clock, every_second: float) -> RunHeader:

@@ -55,12 +55,6 @@ class BenchProcess:
         hello = json.loads(line)
         return cls(process=process, control_address=hello["control"], cables=hello["cables"])
 
-    def address_of(self, name: str) -> str:
-        """Where an instrument is. Raises `BenchStartError` when the bench has none of that name."""
-        if name not in self.cables:
-            raise BenchStartError(f"the bench has no {name}; its file must name one")
-        return str(self.cables[name]["address"])
-
     async def wait_for_end(self) -> None:
         """Wait until it has ended by itself; kill it when it does not."""
         try:

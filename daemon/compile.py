@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from daemon.drafts import CurrentDraft, Draft, lay_flat, needs_rate
+from daemon.drafts import CurrentDraft, Draft, MeasuredDraft, RestDraft, SetDraft, lay_flat, needs_rate
 from daemon.fitting import DEFAULT_SAMPLING_SECOND, Fitting, record_in_si, sampling_second
 from daemon.interlock_table import Bounds, bounds_for, interlock_table
 from daemon.plan import CellFacts, Plan
@@ -13,7 +14,15 @@ from drivers.roles import PotentiostatLimits
 from protocols import units
 from protocols.cell import Cell, CellFile, read_cell
 from protocols.errors import Path, Problem, ProblemsFound, errors_in, in_reading_order
-from protocols.protocol import CyclingProtocol, ProtocolFile, read_protocol, step_path
+from protocols.protocol import (
+    ConstantCurrent,
+    CycleStep,
+    CyclingProtocol,
+    ProtocolFile,
+    Safety,
+    read_protocol,
+    step_path,
+)
 from protocols.source import Findings
 from protocols.structure import read_structure
 
@@ -22,9 +31,11 @@ NAME_TO_FILL_IN = "$NAME"
 
 
 def load_plan(
-    protocol_text: str, protocol_name: str, cell_text: str, cell_name: str, limits: PotentiostatLimits
+    protocol_text: str, protocol_name: str, cell_text: str, cell_name: str, limits: PotentiostatLimits | None
 ) -> tuple[Plan, list[Problem]]:
     """Compile the texts of two files; the names are those of the files, for messages.
+
+    `limits` is None for a rig without a potentiostat, on which no current can flow.
 
     Returns:
         The plan, and warnings: what is legal but odd.
@@ -35,7 +46,9 @@ def load_plan(
     return compile_protocol(read_protocol(protocol_text, protocol_name), read_cell(cell_text, cell_name), limits)
 
 
-def compile_protocol(file: ProtocolFile, cell_file: CellFile, limits: PotentiostatLimits) -> tuple[Plan, list[Problem]]:
+def compile_protocol(
+    file: ProtocolFile, cell_file: CellFile, limits: PotentiostatLimits | None
+) -> tuple[Plan, list[Problem]]:
     """Compile files that were read. Returns and raises as `load_plan`."""
     structure = read_structure(file)
     work = None
@@ -56,13 +69,14 @@ class _Compilation:
     top: CyclingProtocol
     cell_file: CellFile
     cell: Cell
-    limits: PotentiostatLimits
+    limits: PotentiostatLimits | None
     findings: Findings
     cell_findings: Findings
 
     def plan(self, loop_starts: dict[int, int]) -> Plan | None:
         """The plan; None when the cell file says too little for one."""
         self._check_reference()
+        self._check_currents()
         one_C_ampere = self._current_of_one_C()
         mass_gram = self.cell.active_mass_gram
         if not self._check_cell(one_C_ampere) or mass_gram is None:
@@ -70,7 +84,7 @@ class _Compilation:
         drafts = lay_flat(self.file, loop_starts, one_C_ampere)
         self._check_step_ids(drafts)
         currents = [draft.current_ampere for draft in drafts if isinstance(draft, CurrentDraft)]
-        samplings = [sampling_second(draft, self.top) for draft in drafts]
+        samplings = [sampling_second(draft, self.top) for draft in drafts if isinstance(draft, MeasuredDraft)]
         bounds = bounds_for(
             self.top.safety,
             largest_ampere=max(map(abs, currents), default=0.0),
@@ -87,9 +101,23 @@ class _Compilation:
             lower_voltage_volt=lower_volt,
             upper_voltage_volt=upper_volt,
             cycle_starts_with=self.top.cycle_starts_with,
-            interlocks=interlock_table(bounds),
+            interlocks=interlock_table(bounds, has_potentiostat=self.limits is not None),
             record=record_in_si(self.top.record) or {},
+            needs=tuple(self._needs(drafts)),
         )
+
+    def _needs(self, drafts: list[Draft]) -> Iterator[str]:
+        """The roles without which a rig can't do this."""
+        said = self.top.safety or Safety()
+        if any(isinstance(draft, CurrentDraft) for draft in drafts):
+            yield "potentiostat"
+        if said.min_pressure_MPa is not None or said.max_pressure_MPa is not None:
+            yield "load_cell"
+        waits = any(isinstance(draft, RestDraft) and draft.until_equilibrated for draft in drafts)
+        if waits or said.max_temperature_C is not None:
+            yield "thermometer"
+        if any(isinstance(draft, SetDraft) for draft in drafts):
+            yield "chamber"
 
     def _facts(self, mass_gram: float, one_C_ampere: float | None) -> CellFacts:
         return CellFacts(
@@ -136,6 +164,15 @@ class _Compilation:
             hint = f"write lower_voltage_V: {low_volt:g}, upper_voltage_V: {high_volt:g}, vs: {reference.name}"
         self.findings.error(("window", "vs"), what, hint)
 
+    def _check_currents(self) -> None:
+        if self.limits is not None:
+            return
+        for index, step in enumerate(self.file.steps):
+            if isinstance(step, ConstantCurrent | CycleStep):
+                what = f"{step.step} needs a potentiostat, and this rig has none"
+                hint = "write {step: open_circuit_voltage, until_time: 10 h}, or use a rig that has one"
+                self.findings.error(step_path(index), what, hint)
+
     def _check_cell(self, one_C_ampere: float | None) -> bool:
         """Whether the cell file says what this protocol needs of it; if not, why, at its place in the cell file."""
         needing = [index for index, step in enumerate(self.file.steps) if needs_rate(step)]
@@ -164,32 +201,29 @@ class _Compilation:
             lines.setdefault(draft.step_id, self.findings.source.value_at(path).line)
 
     def _check_bounds(self, bounds: Bounds) -> None:
-        low_volt, high_volt = bounds.low_volt.value, bounds.high_volt.value
-        if low_volt >= high_volt:
-            what = f"the lowest voltage, {low_volt:g} V, is not below the highest, {high_volt:g} V"
-            self.findings.error(("safety",), what, "write min_voltage_V below max_voltage_V", at_key=True)
-        for key, volt in (("min_voltage_V", low_volt), ("max_voltage_V", high_volt)):
-            if abs(volt) > self.limits.voltage_volt:
-                what = f"{volt:g} V is more than the {self.limits.model} measures"
-                self.findings.error(("safety", key), what, f"write {self.limits.voltage_volt:g} at most")
+        self._check_order("voltage", bounds.low_volt.value, bounds.high_volt.value, "V")
+        low_pascal, high_pascal = bounds.low_pascal.value, bounds.high_pascal.value
+        self._check_order("pressure", units.megapascal(low_pascal), units.megapascal(high_pascal), "MPa")
         if bounds.low_ampere.value > 0 or bounds.high_ampere.value < 0:
             what = "the bounds of the current leave out 0, where every run begins and ends"
             self.findings.error(("safety",), what, "write min_current_mA below 0, max_current_mA above", at_key=True)
-        loosenings = [
-            ("min_voltage_V", bounds.low_volt.loosened, f"{bounds.low_volt.default:g} V"),
-            ("max_voltage_V", bounds.high_volt.loosened, f"{bounds.high_volt.default:g} V"),
-            ("min_current_mA", bounds.low_ampere.loosened, units.current_text(bounds.low_ampere.default)),
-            ("max_current_mA", bounds.high_ampere.loosened, units.current_text(bounds.high_ampere.default)),
-            (
-                "max_capacity_mAh",
-                bounds.charge_ampere_hour.loosened,
-                f"{units.milliampere_hour(bounds.charge_ampere_hour.default):.4g} mAh",
-            ),
-            ("delay_s", bounds.rows_needed > 1, "0 s"),
-        ]
-        for key, is_loose, default in loosenings:
-            if is_loose:
-                self.findings.warning(("safety", key), f"looser than the default, {default}", "keep it only if meant")
+        self._check_measurable(bounds)
+        for key, default in bounds.loosenings():
+            self.findings.warning(("safety", key), f"looser than the default, {default}", "keep it only if meant")
+
+    def _check_order(self, quantity: str, low: float, high: float, unit: str) -> None:
+        if low >= high:
+            what = f"the lowest {quantity}, {low:g} {unit}, is not below the highest, {high:g} {unit}"
+            hint = f"write min_{quantity}_{unit} below max_{quantity}_{unit}"
+            self.findings.error(("safety",), what, hint, at_key=True)
+
+    def _check_measurable(self, bounds: Bounds) -> None:
+        if self.limits is None:
+            return
+        for key, volt in (("min_voltage_V", bounds.low_volt.value), ("max_voltage_V", bounds.high_volt.value)):
+            if abs(volt) > self.limits.voltage_volt:
+                what = f"{volt:g} V is more than the {self.limits.model} measures"
+                self.findings.error(("safety", key), what, f"write {self.limits.voltage_volt:g} at most")
 
 
 def _first_missing(cell: Cell) -> tuple[Path, str, str]:

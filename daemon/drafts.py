@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from daemon.plan import Equilibration
 from protocols import units
 from protocols.errors import Path
 from protocols.protocol import (
     ConstantCurrent,
     CycleStep,
+    Equilibrate,
     Loop,
     OpenCircuitVoltage,
     ProtocolFile,
+    Rest,
+    SetTemperature,
     Step,
     Tag,
     step_path,
@@ -43,10 +47,23 @@ class RestDraft:
     """A rest to come."""
 
     index: int
-    step: OpenCircuitVoltage
+    step: Rest
     step_id: str
     block: str
     until_time_second: float
+    until_equilibrated: Equilibration | None = None
+    on_timeout: str = "hold"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetDraft:
+    """A setpoint to come."""
+
+    index: int
+    step: Rest | SetTemperature
+    step_id: str
+    block: str
+    temperature_celsius: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +78,8 @@ class LoopDraft:
     passes: int
 
 
-Draft = CurrentDraft | RestDraft | LoopDraft
+MeasuredDraft = CurrentDraft | RestDraft
+Draft = MeasuredDraft | SetDraft | LoopDraft
 
 
 def lay_flat(file: ProtocolFile, loop_starts: dict[int, int], one_C_ampere: float | None) -> list[Draft]:
@@ -81,13 +99,12 @@ def lay_flat(file: ProtocolFile, loop_starts: dict[int, int], one_C_ampere: floa
             block = step.tag
         elif isinstance(step, ConstantCurrent):
             drafts += _current(index, step, block, one_C_ampere)
-        elif isinstance(step, OpenCircuitVoltage) and step.until_time_second is not None:
-            step_id = step.id or f"{index + 1}-rest"
-            drafts.append(
-                RestDraft(
-                    index=index, step=step, step_id=step_id, block=block, until_time_second=step.until_time_second
-                )
-            )
+        elif isinstance(step, SetTemperature):
+            drafts.append(_setpoint(index, step, step.id or f"{index + 1}-set", block, step.temperature_C))
+        elif isinstance(step, OpenCircuitVoltage):
+            drafts += _rest(index, step, block)
+        elif isinstance(step, Equilibrate):
+            drafts += _equilibration(index, step, block)
         elif isinstance(step, CycleStep) and one_C_ampere is not None:
             drafts += _cycle(file, index, step, one_C_ampere, len(drafts))
         elif isinstance(step, Loop) and index in loop_starts:
@@ -102,6 +119,37 @@ def lay_flat(file: ProtocolFile, loop_starts: dict[int, int], one_C_ampere: floa
 def needs_rate(step: Step) -> bool:
     """Whether a step's current is a C-rate."""
     return isinstance(step, CycleStep) or (isinstance(step, ConstantCurrent) and step.rate_C is not None)
+
+
+def _setpoint(
+    index: int, step: Rest | SetTemperature, step_id: str, block: str, temperature_celsius: float
+) -> SetDraft:
+    return SetDraft(index=index, step=step, step_id=step_id, block=block, temperature_celsius=temperature_celsius)
+
+
+def _rest(index: int, step: OpenCircuitVoltage, block: str) -> Iterator[Draft]:
+    if step.until_time_second is None:
+        return
+    step_id = step.id or f"{index + 1}-rest"
+    if step.temperature_C is not None:
+        yield _setpoint(index, step, f"{step_id}/set", block, step.temperature_C)
+    yield RestDraft(index=index, step=step, step_id=step_id, block=block, until_time_second=step.until_time_second)
+
+
+def _equilibration(index: int, step: Equilibrate, block: str) -> Iterator[Draft]:
+    step_id = step.id or f"{index + 1}-equilibrate"
+    yield _setpoint(index, step, f"{step_id}/set", block, step.temperature_C)
+    yield RestDraft(
+        index=index,
+        step=step,
+        step_id=step_id,
+        block=block,
+        until_time_second=step.timeout_second,
+        until_equilibrated=Equilibration(
+            temperature_celsius=step.temperature_C, within_kelvin=step.within_C, for_second=step.for_second
+        ),
+        on_timeout=step.on_timeout,
+    )
 
 
 def _current(index: int, step: ConstantCurrent, block: str, one_C_ampere: float | None) -> Iterator[CurrentDraft]:

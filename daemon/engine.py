@@ -87,8 +87,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     `position` is the step now (from 0), `passes` the completed passes of each loop by its position, `segment` the
     number of the present segment (from 1; 0 before the first), `segment_ended` says that its record is written, `rows`
-    counts the cell rows stored so far and `stream_rows` those of the other streams. `in_band_since_second` is the run
-    time from which the jig has been within the band of the equilibration that is going on.
+    counts the cell rows stored so far and `stream_rows` those of the other streams; `stream_carried_rows` holds, by
+    stream and interlock, the rows running that broke it up to now. `in_band_since_second` is the run time from which
+    the jig has been within the band of the equilibration that is going on.
     """
 
     plan: Plan
@@ -101,7 +102,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     rows: int = 0
     fold: SegmentFold = SegmentFold()
     stream_rows: dict[str, int] = {}
-    stream_carried_rows: dict[str, int] = {}
+    stream_carried_rows: dict[str, dict[str, int]] = {}
     in_band_since_second: float | None = None
     outcome: Outcome | None = None
     reason: str = ""
@@ -250,15 +251,10 @@ def _chamber_set(run: Run) -> tuple[Run, tuple[Effect, ...]]:
 
 def _readings_stored(run: Run, event: ReadingsStored) -> tuple[Run, tuple[Effect, ...]]:
     summary = event.summary
-    carried = {
-        **run.stream_carried_rows,
-        **{breach.interlock: 0 for breach in summary.breaches},
-        **carry(summary.breaches),
-    }
     run = msgspec.structs.replace(
         run,
         stream_rows={**run.stream_rows, summary.stream: summary.last_seq},
-        stream_carried_rows={name: rows for name, rows in carried.items() if rows},
+        stream_carried_rows={**run.stream_carried_rows, summary.stream: carry(summary.breaches)},
     )
     run, effects = _tripped(run, summary.breaches)
     return (run, effects) if effects else _equilibrating(run, summary)
@@ -266,9 +262,10 @@ def _readings_stored(run: Run, event: ReadingsStored) -> tuple[Run, tuple[Effect
 
 def _equilibrating(run: Run, summary: ReadingsSummary) -> tuple[Run, tuple[Effect, ...]]:
     """Follow the jig's temperature while a step waits for it, and end the step when it has waited long enough."""
-    step = run.plan.steps[run.position]
-    wanted = step.until_equilibrated if isinstance(step, RestStep) else None
-    if wanted is None or run.phase is not Phase.MEASURING or JIG_TEMPERATURE not in summary.last:
+    if run.phase is not Phase.MEASURING or JIG_TEMPERATURE not in summary.last:
+        return run, ()
+    wanted = run.step.until_equilibrated if isinstance(run.step, RestStep) else None
+    if wanted is None:
         return run, ()
     low = wanted.temperature_celsius - wanted.within_kelvin
     high = wanted.temperature_celsius + wanted.within_kelvin

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from daemon.drafts import CurrentDraft, Draft, LoopDraft, RestDraft
+from daemon.drafts import CurrentDraft, Draft, LoopDraft, MeasuredDraft, RestDraft, SetDraft
 from daemon.interlock_table import Bounds
-from daemon.plan import CurrentStep, LoopStep, PlanStep, RestStep
+from daemon.plan import CurrentStep, LoopStep, PlanStep, RestStep, SetStep
 from drivers.roles import CurrentRange, PotentiostatLimits
 from protocols import units
 from protocols.errors import Path
@@ -30,10 +30,9 @@ RECORD_SLOW = {"time_second": 10.0, "voltage_volt": 0.002}
 RECORD_REST = {"time_second": 10.0, "voltage_volt": 0.001}
 
 
-def sampling_second(draft: Draft, top: CyclingProtocol) -> float:
+def sampling_second(draft: MeasuredDraft, top: CyclingProtocol) -> float:
     """How often a step's rows are stored, as written or by default."""
-    own = None if isinstance(draft, LoopDraft) else draft.step.sampling_s
-    return own or top.sampling_s or DEFAULT_SAMPLING_SECOND
+    return draft.step.sampling_s or top.sampling_s or DEFAULT_SAMPLING_SECOND
 
 
 def record_in_si(record: Record | None) -> dict[str, float] | None:
@@ -50,10 +49,13 @@ def record_in_si(record: Record | None) -> dict[str, float] | None:
 
 @dataclass(frozen=True)
 class Fitting:
-    """Makes steps of drafts. What does not fit is noted in `findings`, and the numbers of such a step mean nothing."""
+    """Makes steps of drafts. What does not fit is noted in `findings`, and the numbers of such a step mean nothing.
+
+    `limits` is None on a rig without a potentiostat: its rests are only time, and currents were refused before.
+    """
 
     top: CyclingProtocol
-    limits: PotentiostatLimits
+    limits: PotentiostatLimits | None
     bounds: Bounds
     one_C_ampere: float | None
     findings: Findings
@@ -63,6 +65,14 @@ class Fitting:
         line = self.findings.source.value_at(step_path(draft.index)).line
         if isinstance(draft, LoopDraft):
             return LoopStep(step_id=draft.step_id, block=draft.block, line=line, first=draft.first, passes=draft.passes)
+        if isinstance(draft, SetDraft):
+            self._check_setpoint(draft)
+            return SetStep(
+                step_id=draft.step_id,
+                block=draft.block,
+                line=line,
+                temperature_celsius=draft.temperature_celsius,
+            )
         if isinstance(draft, RestDraft):
             return self._rest(draft, line)
         return self._current(draft, line)
@@ -75,6 +85,8 @@ class Fitting:
             block=draft.block,
             line=line,
             until_time_second=draft.until_time_second,
+            until_equilibrated=draft.until_equilibrated,
+            on_timeout=draft.on_timeout,
             lower_guard_volt=self.bounds.rest_low_volt,
             upper_guard_volt=self.bounds.high_volt.value,
             sampling_second=sampling,
@@ -110,24 +122,27 @@ class Fitting:
             record=self._record(draft, RECORD_SLOW if is_slow else RECORD_FAST),
         )
 
-    def _record(self, draft: CurrentDraft | RestDraft, default: dict[str, float]) -> dict[str, float]:
+    def _record(self, draft: MeasuredDraft, default: dict[str, float]) -> dict[str, float]:
         return record_in_si(draft.step.record) or record_in_si(self.top.record) or default
 
-    def _place(self, draft: CurrentDraft | RestDraft, key: str) -> Path:
+    def _place(self, draft: MeasuredDraft, key: str) -> Path:
         """Where a setting of a step is written: in the step, or at the top."""
         own = getattr(draft.step, key) is not None
         return step_path(draft.index, key) if own or getattr(self.top, key) is None else (key,)
 
-    def _time_place(self, draft: CurrentDraft | RestDraft) -> Path:
+    def _time_place(self, draft: CurrentDraft) -> Path:
         if isinstance(draft.step, CycleStep):
             return step_path(draft.index)
         return step_path(draft.index, "until_time" if draft.step.until_time_s is None else "until_time_s")
 
-    def _timing(self, draft: CurrentDraft | RestDraft, wanted_cutoff_second: float) -> tuple[float, float]:
+    def _timing(self, draft: MeasuredDraft, wanted_cutoff_second: float) -> tuple[float, float]:
         """Sampling and cut-off interval; a default one divides the sampling evenly and is not above the wanted one."""
         sampling = sampling_second(draft, self.top)
         cutoff = draft.step.cutoff_s or self.top.cutoff_s
-        limits, shortest = self.limits, self.limits.shortest_cutoff_second
+        limits = self.limits
+        if limits is None:
+            return sampling, cutoff or sampling
+        shortest = limits.shortest_cutoff_second
         if min(sampling, cutoff or sampling) < shortest:
             key = "sampling_s" if sampling < shortest else "cutoff_s"
             given = min(sampling, cutoff or sampling)
@@ -165,13 +180,22 @@ class Fitting:
             self.findings.warning(self._time_place(draft), what, f"write {units.time_text(guard)} or less")
         return guard
 
-    def _check_length(self, draft: CurrentDraft | RestDraft, length_second: float, sampling_second: float) -> None:
+    def _check_length(self, draft: MeasuredDraft, length_second: float, sampling_second: float) -> None:
         limits = self.limits
+        if limits is None:
+            return
         rows = math.floor(length_second / sampling_second) + 2
         if rows > limits.rows_per_segment:
             what = f"{rows} rows in one step are too many for the {limits.model}: {limits.rows_per_segment} at most"
             least = length_second / max(1, limits.rows_per_segment - 2)
             self.findings.error(self._place(draft, "sampling_s"), what, f"write sampling_s: {least:.3g} or more")
+
+    def _check_setpoint(self, draft: SetDraft) -> None:
+        hot = self.bounds.high_celsius
+        if draft.temperature_celsius >= hot.value:
+            what = f"{draft.temperature_celsius:g} °C is not below the interlock at {hot.value:g} °C ({hot.origin})"
+            hint = "write a lower temperature, or safety: {max_temperature_C: …} above it"
+            self.findings.error(step_path(draft.index, "temperature_C"), what, hint)
 
     def _check_voltage(self, draft: CurrentDraft) -> None:
         volt, low, high = draft.until_voltage_volt, self.bounds.low_volt, self.bounds.high_volt
@@ -194,6 +218,8 @@ class Fitting:
 
     def _current_range(self, draft: CurrentDraft) -> CurrentRange | None:
         limits, shown = self.limits, units.current_text(abs(draft.current_ampere))
+        if limits is None:
+            return None
         current_range = limits.range_for(draft.current_ampere)
         if current_range is None:
             most_ampere = limits.largest_current_ampere

@@ -182,7 +182,7 @@ class Runner:
             logged.elapsed_second,
             logged.quantities,
             table=self.run.plan.interlocks,
-            carried_rows=self.run.stream_carried_rows,
+            carried_rows=self.run.stream_carried_rows.get(logged.stream, {}),
         )
         block = Block(
             stream=logged.stream,

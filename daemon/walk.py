@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from daemon.plan import CurrentStep, LoopStep, Plan, RestStep
+from daemon.plan import CurrentStep, LoopStep, Plan, RestStep, SetStep
 
 PRACTICAL_SHARE = 0.8
 """How much of the theoretical 1/C a half-cycle usually takes; only for saying how long a plan may last."""
 GUARD_OVER_THEORY = 1.5
+WARM_UP_SECOND = 3600.0
+"""How long a jig usually takes to come to temperature; only for saying how long a plan may last."""
 
 
 def next_step(plan: Plan, position: int, passes: Mapping[int, int]) -> tuple[int | None, dict[int, int]]:
@@ -33,11 +35,11 @@ def next_step(plan: Plan, position: int, passes: Mapping[int, int]) -> tuple[int
 
 
 def steps_to_come(plan: Plan, position: int, passes: Mapping[int, int]) -> Iterator[CurrentStep | RestStep]:
-    """Every step that will be executed from `position` on, in order, if none ends the run."""
+    """Every step from `position` on that measures, in order, if none ends the run. A `SetStep` takes no time."""
     at, counted = next_step(plan, position, passes)
     while at is not None:
         step = plan.steps[at]
-        if not isinstance(step, LoopStep):
+        if not isinstance(step, LoopStep | SetStep):
             yield step
         at, counted = next_step(plan, at + 1, counted)
 
@@ -47,7 +49,8 @@ def expected_second(step: CurrentStep | RestStep, measured_second: Mapping[str, 
     if measured_second and step.step_id in measured_second:
         return measured_second[step.step_id]
     if isinstance(step, RestStep):
-        return step.until_time_second
+        waits = step.until_equilibrated
+        return min(step.until_time_second, WARM_UP_SECOND + waits.for_second) if waits else step.until_time_second
     if step.until_voltage_volt is None and step.until_time_second is not None:
         return step.until_time_second
     return step.guard_time_second / GUARD_OVER_THEORY * PRACTICAL_SHARE

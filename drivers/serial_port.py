@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import select
 import socket
 import termios
 from collections.abc import Callable
@@ -14,7 +15,8 @@ import serial
 from drivers.framing import Parity
 
 READ_BYTES = 1 << 16
-CONNECT_TIMEOUT_SECOND = 5.0
+MOST_READS = 32
+CONNECT_TIMEOUT_SECOND = 2.0
 PARITY_BY_CHARACTER = {"8N1": Parity.NONE, "7E1": Parity.EVEN, "7O1": Parity.ODD}
 
 _HOST_AND_PORT = re.compile(r"(?:socket://)?([A-Za-z0-9_.-]+):([0-9]{1,5})")
@@ -29,7 +31,7 @@ class SerialLine:
     refuses seven bits at the second opening.
     """
 
-    baud: int
+    baud: int = 9600
     character: str = "8N1"
 
     def __post_init__(self) -> None:
@@ -63,11 +65,13 @@ class SerialPort:
         *,
         received: Callable[[bytes], None],
         lost: Callable[[OSError], None],
+        connect_timeout_second: float = CONNECT_TIMEOUT_SECOND,
     ) -> None:
         self.address = address
         self._line = line
         self._received = received
         self._lost = lost
+        self._connect_timeout_second = connect_timeout_second
         self._open: serial.SerialBase | socket.socket | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -80,7 +84,7 @@ class SerialPort:
         """Open anew, for nobody else, and throw away what came before."""
         self.close()
         self._loop = asyncio.get_running_loop()
-        opening = self._loop.run_in_executor(None, _opened, self.address, self._line.baud)
+        opening = self._loop.run_in_executor(None, _opened, self.address, self._line.baud, self._connect_timeout_second)
         try:
             self._open = await asyncio.shield(opening)
         except asyncio.CancelledError:
@@ -104,6 +108,20 @@ class SerialPort:
         self._loop.remove_reader(port.fileno())
         _close(port)
 
+    def receive_waiting(self) -> None:
+        """Call `received` now with what came and was not noticed yet."""
+        for _ in range(MOST_READS):
+            if not self._is_readable():
+                break
+            self._read()
+
+    def _is_readable(self) -> bool:
+        if self._open is None:
+            return False
+        look = select.poll()
+        look.register(self._open.fileno(), select.POLLIN)
+        return bool(look.poll(0))
+
     def _read(self) -> None:
         if self._open is None:
             return
@@ -116,7 +134,7 @@ class SerialPort:
             return
         if data:
             self._received(data)
-        else:
+        elif self._is_readable():
             self._drop(ConnectionResetError("the port is gone: readable, but nothing to read"))
 
     def _drop(self, error: OSError) -> None:
@@ -124,11 +142,11 @@ class SerialPort:
         self._lost(error)
 
 
-def _opened(address: str, baud: int) -> serial.SerialBase | socket.socket:
+def _opened(address: str, baud: int, connect_timeout_second: float) -> serial.SerialBase | socket.socket:
     peer = host_and_port(address)
     if peer is not None:
         # pyserial's own socket:// sleeps 0.3 s in close.
-        connection = socket.create_connection(peer, timeout=CONNECT_TIMEOUT_SECOND)
+        connection = socket.create_connection(peer, timeout=connect_timeout_second)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.settimeout(0)

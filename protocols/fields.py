@@ -13,6 +13,9 @@ from protocols import units
 from protocols.errors import BadValueError, Path, Problem
 from protocols.source import Source
 
+COLDEST_CELSIUS, HOTTEST_CELSIUS = 0.0, 100.0
+"""Beyond these a temperature of a press cell is taken for a slip of the pen."""
+
 CLOSE_ENOUGH = 0.6
 """How alike (0 to 1) a word must be to a known one to be offered in its place."""
 
@@ -38,6 +41,13 @@ def _not_negative(value: float) -> float:
 def _some_time(value: float) -> float:
     if value < units.SMALLEST:
         raise BadValueError(f"a time of {value:g} s ends the step before it begins", "write a time above 0")
+    return value
+
+
+def _bearable(value: float) -> float:
+    if not COLDEST_CELSIUS <= value <= HOTTEST_CELSIUS:
+        what = f"{value:g} °C is no temperature for a press cell"
+        raise BadValueError(what, f"write {COLDEST_CELSIUS:g} to {HOTTEST_CELSIUS:g}")
     return value
 
 
@@ -105,6 +115,7 @@ Positive = Annotated[float, AfterValidator(_positive), BeforeValidator(units.num
 NotNegative = Annotated[float, AfterValidator(_not_negative), BeforeValidator(units.number)]
 Seconds = Annotated[float, AfterValidator(_some_time), BeforeValidator(_in_seconds)]
 Duration = Annotated[float, AfterValidator(_some_time), BeforeValidator(units.duration)]
+Celsius = Annotated[float, AfterValidator(_bearable), BeforeValidator(units.number)]
 Current = Annotated[float, AfterValidator(_current), BeforeValidator(units.number)]
 Rate = Annotated[float, AfterValidator(_current), BeforeValidator(units.rate)]
 Rates = Annotated[

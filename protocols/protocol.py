@@ -9,6 +9,7 @@ from pydantic import Field
 
 from protocols.errors import Path, Problem, ProblemsFound, Severity, errors_in, path_text
 from protocols.fields import (
+    Celsius,
     Count,
     Current,
     Duration,
@@ -25,20 +26,27 @@ from protocols.fields import (
     read_model,
 )
 from protocols.source import Source, read_source
+from protocols.units import SECOND_PER_HOUR, time_text
 
 NOT_YET = "is not supported yet"
 IN_CELL_FILE = "belongs in the cell file"
 IN_STATION = "belongs in the station file"
+IN_SAFETY = "belongs in safety, at the top of the file"
+IN_EQUILIBRATE = "is a field of the step equilibrate"
 ELSEWHERE = {
     **dict.fromkeys(
         (
             *("until_capacity_mAh", "until_capacity_mAh_g", "until_energy_mWh", "until_rate_C", "until_current_mA"),
-            *("until_dVdt_mV_h", "until_pressure_MPa", "limits", "temperature_C", "stop_if", "inputs", "on_resume"),
-            *("on_link_loss", "start_with", "stop_with", "max_pressure_MPa", "min_pressure_MPa", "max_temperature_C"),
-            *("max_violations", "comm_loss_s", "on_trip", "pressure_MPa", "wait_within_C", "cycle"),
+            *("until_dVdt_mV_h", "until_pressure_MPa", "limits", "stop_if", "inputs", "on_resume"),
+            *("on_link_loss", "start_with", "stop_with", "max_violations", "comm_loss_s", "on_trip", "pressure_MPa"),
+            "cycle",
         ),
         NOT_YET,
     ),
+    **dict.fromkeys(("max_pressure_MPa", "min_pressure_MPa", "max_temperature_C"), IN_SAFETY),
+    **dict.fromkeys(("within_C", "for", "for_s", "timeout", "timeout_s", "on_timeout"), IN_EQUILIBRATE),
+    "wait_within_C": "is said by a step of its own: equilibrate, with within_C",
+    "temperature_C": "is a field of the steps set, equilibrate and open_circuit_voltage",
     **dict.fromkeys(
         ("c_rate", "reference", "composite", "mass_mg", "active_mass_mg", "fixture", "specific_capacity_mAh_g"),
         IN_CELL_FILE,
@@ -46,10 +54,14 @@ ELSEWHERE = {
     **dict.fromkeys(("roles", "role", "instrument"), IN_STATION),
 }
 """Fields of the language that are no fields of these models, and why."""
+DEFAULT_EQUILIBRATION_SECOND, DEFAULT_TIMEOUT_SECOND = 2 * SECOND_PER_HOUR, 6 * SECOND_PER_HOUR
+SAID_TWICE = {"until_time": "until_time_s", "for": "for_s", "timeout": "timeout_s"}
+"""Fields with their unit in the value, and the same with it in the key."""
+
 LATER_STEPS = frozenset(
     {
         *("constant_voltage", "impedance_spectroscopy", "voltage_scan", "constant_power", "constant_resistance"),
-        *("equilibrate", "set", "wait_for", "pause", "mill", "advance_cycle"),
+        *("wait_for", "pause", "mill", "advance_cycle"),
     }
 )
 
@@ -78,6 +90,9 @@ class Safety(Strict):
     max_current_mA: Number | None = None
     min_current_mA: Number | None = None
     max_capacity_mAh: Positive | None = None
+    max_pressure_MPa: Positive | None = None
+    min_pressure_MPa: NotNegative | None = None
+    max_temperature_C: Celsius | None = None
     delay_s: NotNegative | None = None
 
 
@@ -124,9 +139,10 @@ class ConstantCurrent(_Executed):
 
 
 class OpenCircuitVoltage(_Executed):
-    """No current, for a time."""
+    """No current, for a time. `temperature_C` is given to the chamber when it begins."""
 
     step: Literal["open_circuit_voltage"]
+    temperature_C: Celsius | None = None
     until_time_s: Seconds | None = None
     until_time: Duration | None = None
 
@@ -134,6 +150,38 @@ class OpenCircuitVoltage(_Executed):
     def until_time_second(self) -> float | None:
         """The time that ends the step."""
         return self.until_time_s if self.until_time_s is not None else self.until_time
+
+
+class SetTemperature(Strict):
+    """Give the chamber a setpoint, and go on at once."""
+
+    step: Literal["set"]
+    role: Literal["chamber"] = "chamber"
+    temperature_C: Celsius
+    id: Text | None = None
+
+
+class Equilibrate(_Executed):
+    """Give the chamber a setpoint and rest until the jig has been within `within_C` of it for some time on end."""
+
+    step: Literal["equilibrate"]
+    temperature_C: Celsius
+    within_C: Positive = 0.5
+    for_s: Seconds | None = None
+    for_: Duration | None = Field(default=None, alias="for")
+    timeout_s: Seconds | None = None
+    timeout: Duration | None = None
+    on_timeout: Literal["hold", "continue"] = "hold"
+
+    @property
+    def for_second(self) -> float:
+        """How long the jig must have been at temperature."""
+        return self.for_s or self.for_ or DEFAULT_EQUILIBRATION_SECOND
+
+    @property
+    def timeout_second(self) -> float:
+        """After which the step ends even so."""
+        return self.timeout_s or self.timeout or DEFAULT_TIMEOUT_SECOND
 
 
 class CycleStep(_Executed):
@@ -167,10 +215,13 @@ class BrokenStep(Strict):
     step: str | None = None
 
 
-Step = ConstantCurrent | OpenCircuitVoltage | CycleStep | Tag | Loop | BrokenStep
+Rest = OpenCircuitVoltage | Equilibrate
+Step = ConstantCurrent | Rest | SetTemperature | CycleStep | Tag | Loop | BrokenStep
 STEP_MODELS: dict[str, type[Strict]] = {
     "constant_current": ConstantCurrent,
     "open_circuit_voltage": OpenCircuitVoltage,
+    "equilibrate": Equilibrate,
+    "set": SetTemperature,
     "cycle": CycleStep,
     "tag": Tag,
     "loop": Loop,
@@ -252,7 +303,7 @@ def _read_step(source: Source, index: int, value: object, problems: list[Problem
     problems += found
     if step is None or errors_in(found):
         return BrokenStep(step=name)
-    if not isinstance(step, ConstantCurrent | OpenCircuitVoltage | CycleStep | Tag | Loop):
+    if not isinstance(step, ConstantCurrent | Rest | SetTemperature | CycleStep | Tag | Loop):
         raise TypeError(f"{name} has no model of a step")
     return step
 
@@ -274,20 +325,37 @@ def _unknown_step(source: Source, path: Path, value: dict[str, object]) -> Probl
 
 def _step_problems(source: Source, path: Path, step: Strict | None, bad: set[str]) -> list[Problem]:
     """What is wrong between the fields of one step; `bad` are the paths already complained of."""
-    problems = []
+    problems = _said_twice(source, path, step)
     if isinstance(step, ConstantCurrent | OpenCircuitVoltage):
-        if step.until_time_s is not None and step.until_time is not None:
-            here = (*path, "until_time")
-            problems.append(
-                source.problem(here, "the time is said twice", "keep until_time or until_time_s", at_key=True)
-            )
         problems += _stop_problems(source, path, step, bad)
+    if isinstance(step, Equilibrate):
+        problems += _timeout_problems(source, path, step, bad)
     if isinstance(step, ConstantCurrent):
         problems += _current_problems(source, path, step, bad)
     if isinstance(step, Loop) and (not isinstance(step.loop_to, int | str) or isinstance(step.loop_to, bool)):
         here = (*path, "loop_to")
         problems.append(source.problem(here, f"{step.loop_to!r} is no place", "write a tag, or the number of a step"))
     return problems
+
+
+def _said_twice(source: Source, path: Path, step: Strict | None) -> list[Problem]:
+    said = step.model_dump(by_alias=True, exclude_none=True) if step else {}
+    return [
+        source.problem((*path, key), "the time is said twice", f"keep {key} or {other}", at_key=True)
+        for key, other in SAID_TWICE.items()
+        if key in said and other in said
+    ]
+
+
+def _timeout_problems(source: Source, path: Path, step: Equilibrate, bad: set[str]) -> list[Problem]:
+    complained = any(place.rpartition(".")[2].removesuffix("_s") in {"for", "timeout"} for place in bad)
+    if complained or step.for_second <= step.timeout_second:
+        return []
+    needs, ends = time_text(step.for_second), time_text(step.timeout_second)
+    written = step.timeout_s is not None or step.timeout is not None
+    key = "timeout" if step.timeout is not None else "timeout_s" if written else "for" if step.for_ else "for_s"
+    what = f"{needs} at temperature do not fit into the time-out of {ends}"
+    return [source.problem((*path, key), what, "write a longer timeout, or a shorter for")]
 
 
 def _stop_problems(

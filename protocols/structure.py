@@ -12,8 +12,9 @@ from protocols.protocol import (
     ConstantCurrent,
     CycleStep,
     Loop,
-    OpenCircuitVoltage,
     ProtocolFile,
+    Rest,
+    SetTemperature,
     Step,
     Tag,
     read_protocol,
@@ -57,7 +58,7 @@ def check_protocol(text: str, file: str) -> list[Problem]:
 
 
 def _is_executed(step: Step) -> bool:
-    return isinstance(step, ConstantCurrent | OpenCircuitVoltage | CycleStep | BrokenStep)
+    return isinstance(step, ConstantCurrent | Rest | SetTemperature | CycleStep | BrokenStep)
 
 
 def _tags(file: ProtocolFile) -> Iterator[Problem]:
@@ -201,7 +202,7 @@ def _arrivals(file: ProtocolFile, loop_starts: dict[int, int]) -> list[set[int]]
 
 
 def _leaving(file: ProtocolFile, index: int, step: Step, arriving: set[int]) -> set[int]:
-    if isinstance(step, OpenCircuitVoltage | Tag | Loop):
+    if isinstance(step, Rest | SetTemperature | Tag | Loop):
         return arriving
     legs = _first_and_last_leg(file, step)
     return {index} if legs and legs[1].ends_there else set()

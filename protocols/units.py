@@ -54,6 +54,21 @@ def gram(mass_mg: float) -> float:
     return mass_mg / 1000
 
 
+def metre(length_mm: float) -> float:
+    """Millimetre to metre."""
+    return length_mm / 1000
+
+
+def pascal(pressure_MPa: float) -> float:
+    """Megapascal to pascal."""
+    return _tidy(pressure_MPa * 1e6)
+
+
+def megapascal(pressure_pascal: float) -> float:
+    """Pascal to megapascal."""
+    return pressure_pascal / 1e6
+
+
 def capacity_by_mass(specific_capacity_mAh_g: float, mass_gram: float) -> float:
     """Ampere-hour that a mass holds."""
     return _tidy(ampere_hour(specific_capacity_mAh_g * mass_gram))

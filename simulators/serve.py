@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
@@ -10,6 +11,7 @@ from simulators.faults import CableFault, Cut, Frozen, Sound
 
 LOOPBACK = "127.0.0.1"
 LONGEST_LINE = 1 << 20
+MARKS_KEPT = 1 << 16
 
 Receive = Callable[[bytes], bytes]
 """Gives the instrument bytes and answers its reply, in no time of the bench."""
@@ -90,7 +92,7 @@ class TcpCable:
         self._links: set[_Link] = set()
         self._talker: _Link | None = None
         self._fault: CableFault = Sound()
-        self._marks: list[tuple[int, float]] = []
+        self._marks: deque[tuple[int, float]] = deque(maxlen=MARKS_KEPT)
 
     @property
     def address(self) -> str:
@@ -142,7 +144,8 @@ class TcpCable:
 
     def take_marks(self) -> list[tuple[int, float]]:
         """See `Cable`."""
-        marks, self._marks = self._marks, []
+        marks = list(self._marks)
+        self._marks.clear()
         return marks
 
     def close(self) -> None:

@@ -27,8 +27,11 @@ class Loaded:
     sources: Sources
 
 
-def load(protocol: Path, cell: Path, driver: str) -> Loaded:
-    """Read both files and check them against a potentiostat; shows all problems, and ends the command at an error."""
+def load(protocol: Path, cell: Path, driver: str | None) -> Loaded:
+    """Read both files and check them against a potentiostat; shows all problems, and ends the command at an error.
+
+    Without a driver the rig has no potentiostat, and no current may flow.
+    """
     sources = Sources(
         protocol_name=shown_name(protocol),
         protocol_text=read_text(protocol),
@@ -38,7 +41,8 @@ def load(protocol: Path, cell: Path, driver: str) -> Loaded:
     cell_file = read_cell(sources.cell_text, sources.cell_name)
     protocol_file = read_protocol(sources.protocol_text, sources.protocol_name)
     try:
-        plan, warnings = compile_protocol(protocol_file, cell_file, potentiostat(driver).limits)
+        limits = None if driver is None else potentiostat(driver).limits
+        plan, warnings = compile_protocol(protocol_file, cell_file, limits)
     except ProblemsFound as found:
         show_problems(found.problems)
         refuse("Nothing was switched on.")

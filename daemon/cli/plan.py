@@ -13,7 +13,7 @@ from rich.table import Table
 from daemon.cli.files import config_path, protocol_path
 from daemon.cli.loading import DEFAULT_CELL, DEFAULT_DRIVER, load
 from daemon.cli.tables import duration_text, stdout_console
-from daemon.plan import CurrentStep, Interlock, LoopStep, Plan, PlanStep
+from daemon.plan import CurrentStep, Interlock, LoopStep, Plan, PlanStep, RestStep, SetStep
 from daemon.walk import expected_second, steps_to_come
 from drivers.registry import potentiostat
 from drivers.roles import PotentiostatLimits
@@ -42,7 +42,8 @@ def plan(protocol: str, cell_file: Path | None, expanded: bool, interlocks: bool
     console.print(_step_table(made, potentiostat(DEFAULT_DRIVER).limits) if expanded else _block_table(made))
     rows, disk = totals["expected_rows"], totals["expected_bytes"] / 1e6
     duration = duration_text(totals["expected_second"])
-    click.echo(f"About {duration}, {rows:,} rows, {disk:.0f} MB; {totals['segments']} segments.", err=True)
+    needs = f" Needs {', '.join(role.replace('_', ' ') for role in made.needs)}." if made.needs else ""
+    click.echo(f"About {duration}, {rows:,} rows, {disk:.0f} MB; {totals['segments']} segments.{needs}", err=True)
 
 
 def _totals(made: Plan) -> dict[str, Any]:
@@ -66,15 +67,19 @@ def _block_table(made: Plan) -> Table:
     for block in dict.fromkeys(step.block for step in made.steps):
         steps = [step for step in made.steps if step.block == block]
         current = [f"{1000 * step.current_ampere:+.4g} mA" for step in steps if isinstance(step, CurrentStep)]
-        kinds = [step.half if isinstance(step, CurrentStep) else "open circuit" for step in steps if _is_run(step)]
+        kinds = [_kind(step) for step in steps if not isinstance(step, LoopStep)]
         passes = [str(step.passes) for step in steps if isinstance(step, LoopStep)]
         second = sum(expected_second(step) for step in coming if step.block == block)
         table.add_row(block, ", ".join(kinds), ", ".join(current), " × ".join(passes) or "1", duration_text(second))
     return table
 
 
-def _is_run(step: PlanStep) -> bool:
-    return not isinstance(step, LoopStep)
+def _kind(step: CurrentStep | RestStep | SetStep) -> str:
+    if isinstance(step, CurrentStep):
+        return step.half
+    if isinstance(step, SetStep):
+        return f"chamber to {step.temperature_celsius:g} °C"
+    return "open circuit" if step.until_equilibrated is None else "equilibrate"
 
 
 def _step_table(made: Plan, limits: PotentiostatLimits) -> Table:
@@ -90,14 +95,24 @@ def _step_table(made: Plan, limits: PotentiostatLimits) -> Table:
 def _cells(step: PlanStep, limits: PotentiostatLimits) -> tuple[str, ...]:
     if isinstance(step, LoopStep):
         return (step.step_id, f"{step.passes} passes from step {step.first + 1}", "", "", "", "", "")
+    if isinstance(step, SetStep):
+        return (step.step_id, "chamber", f"reads back {step.temperature_celsius:g} °C", "", "", "", "")
     every = (f"{step.sampling_second:g} s", f"{step.cutoff_second:g} s")
     if not isinstance(step, CurrentStep):
-        return (step.step_id, "open circuit", duration_text(step.until_time_second), "", "", *every)
+        return (step.step_id, "open circuit", _until_rested(step), "", "", *every)
     current_range = limits.range_for(step.current_ampere)
     error = f"{100 * current_range.setpoint_error(step.current_ampere):.3f} %" if current_range else ""
     rate = f"{step.rate_C:g} C, " if step.rate_C is not None else ""
     what = f"{step.half} {rate}{1000 * step.current_ampere:+.4g} mA"
     return (step.step_id, what, _until(step), f"{1000 * step.current_range_ampere:g} mA", error, *every)
+
+
+def _until_rested(step: RestStep) -> str:
+    waits, longest = step.until_equilibrated, duration_text(step.until_time_second)
+    if waits is None:
+        return longest
+    band = f"{waits.temperature_celsius:g} ± {waits.within_kelvin:g} °C"
+    return f"{band} for {duration_text(waits.for_second)} (at most {longest}, then {step.on_timeout})"
 
 
 def _until(step: CurrentStep) -> str:

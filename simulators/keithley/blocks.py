@@ -1,12 +1,10 @@
 """The blocks a trigger model is made of: what each does, and how `:TRIG:BLOC:LIST?` writes it."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from simulators.keithley.events import EventKind
-
-if TYPE_CHECKING:
-    from simulators.keithley.trigger_model import TriggerModel
+from simulators.keithley.hands import RunningModel
 
 INFINITE = -1
 LOG_LEVELS = {
@@ -27,7 +25,7 @@ class Block:
     repeats: ClassVar[bool] = False
     drives: ClassVar[bool] = False
 
-    def act(self, model: "TriggerModel") -> None:
+    def act(self, model: RunningModel) -> None:
         """Do what the block does now, and say where the model goes next."""
         raise NotImplementedError
 
@@ -54,7 +52,7 @@ class Nop(Block):
 
     repeats = True
 
-    def act(self, model: "TriggerModel") -> None:
+    def act(self, model: RunningModel) -> None:
         """Go on."""
         model.go_on()
 
@@ -69,7 +67,7 @@ class BufferClear(Block):
 
     buffer: str
 
-    def act(self, model: "TriggerModel") -> None:
+    def act(self, model: RunningModel) -> None:
         """Clear and go on."""
         model.hands.clear_buffer(self.buffer)
         model.go_on()
@@ -90,7 +88,7 @@ class SourceState(Block):
     drives = True
     on: bool
 
-    def act(self, model: "TriggerModel") -> None:
+    def act(self, model: RunningModel) -> None:
         """Switch and go on."""
         model.hands.set_output(on=self.on)
         model.go_on()
@@ -109,7 +107,7 @@ class Measure(Block):
     count: int
     name: str = "MEASURE"
 
-    def act(self, model: "TriggerModel") -> None:
+    def act(self, model: RunningModel) -> None:
         """Start to measure."""
         model.measure(self.buffer, self.count)
 
@@ -130,7 +128,7 @@ class Delay(Block):
     repeats = True
     delay_ns: int
 
-    def act(self, model: "TriggerModel") -> None:
+    def act(self, model: RunningModel) -> None:
         """Go on later."""
         model.go_on(self.delay_ns)
 
@@ -146,7 +144,7 @@ class UserDelay(Block):
     repeats = True
     name: str
 
-    def act(self, model: "TriggerModel") -> None:
+    def act(self, model: RunningModel) -> None:
         """Go on later."""
         model.go_on(model.hands.user_delay_ns(self.name))
 
@@ -164,7 +162,7 @@ class Wait(Block):
     clears_on_entry: bool
     all_events: bool
 
-    def act(self, model: "TriggerModel") -> None:
+    def act(self, model: RunningModel) -> None:
         """Begin to wait."""
         if self.clears_on_entry:
             model.forget_events(model.pointer)
@@ -188,7 +186,7 @@ class ReadingBranch(Block):
     branch: int
     measure_block: int
 
-    def act(self, model: "TriggerModel") -> None:
+    def act(self, model: RunningModel) -> None:
         """Branch, or go on."""
         model.test_reading()
 
@@ -248,7 +246,7 @@ class BranchCounter(Block):
     target: int
     branch: int
 
-    def act(self, model: "TriggerModel") -> None:
+    def act(self, model: RunningModel) -> None:
         """Count, then branch or go on."""
         if model.count(self.target):
             model.go_to(self.branch)
@@ -271,7 +269,7 @@ class ResetCounter(Block):
     repeats = True
     counter: int
 
-    def act(self, model: "TriggerModel") -> None:
+    def act(self, model: RunningModel) -> None:
         """Reset and go on."""
         if self.counter in model.counters:
             model.counters[self.counter] = 0
@@ -290,7 +288,7 @@ class BranchAlways(Block):
     repeats = True
     branch: int
 
-    def act(self, model: "TriggerModel") -> None:
+    def act(self, model: RunningModel) -> None:
         """Branch."""
         model.go_to(self.branch)
 
@@ -311,7 +309,7 @@ class BranchEvent(Block):
     event: str
     branch: int
 
-    def act(self, model: "TriggerModel") -> None:
+    def act(self, model: RunningModel) -> None:
         """Branch and forget the event, or go on."""
         if model.has_pending(model.pointer, self.event):
             model.forget_events(model.pointer)
@@ -340,7 +338,7 @@ class BranchOnce(Block):
     branch: int
     excluded: bool
 
-    def act(self, model: "TriggerModel") -> None:
+    def act(self, model: RunningModel) -> None:
         """Branch, or go on."""
         if model.meet() != self.excluded:
             model.go_to(self.branch)
@@ -364,7 +362,7 @@ class Recall(Block):
     lists: tuple[tuple[str, int | None], ...]
     step: int = 1
 
-    def act(self, model: "TriggerModel") -> None:
+    def act(self, model: RunningModel) -> None:
         """Recall and go on."""
         for name, index in self.lists:
             model.hands.recall(name, index, self.step)
@@ -386,7 +384,7 @@ class Notify(Block):
 
     notifier: int
 
-    def act(self, model: "TriggerModel") -> None:
+    def act(self, model: RunningModel) -> None:
         """Emit and go on."""
         model.events.emit(f"NOT{self.notifier}", model.now_ns)
         model.go_on()
@@ -403,7 +401,7 @@ class LogEvent(Block):
     level: str
     message: str
 
-    def act(self, model: "TriggerModel") -> None:
+    def act(self, model: RunningModel) -> None:
         """Log, then go on or abort."""
         if self.level == "ABOR":
             model.abort(model.now_ns)
@@ -424,7 +422,7 @@ class DigitalLines(Block):
     pattern: int
     mask: int
 
-    def act(self, model: "TriggerModel") -> None:
+    def act(self, model: RunningModel) -> None:
         """Go on."""
         model.go_on()
 

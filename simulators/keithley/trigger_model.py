@@ -1,7 +1,6 @@
 """The trigger model: runs its blocks one after the other, in simulated time, with nobody connected."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from simulators.keithley.blocks import (
     INFINITE,
@@ -25,6 +24,7 @@ from simulators.keithley.events import (
     CommandError,
     EventKind,
 )
+from simulators.keithley.hands import Hands
 from simulators.keithley.state_watch import STATE_LOOK_NS, StateWatch
 from simulators.keithley.timers import FAR_NS, EventBus
 from simulators.keithley.tracing import Counted, Pass, ReadingMade, Reset, Snapshot, Tested, Tracer
@@ -32,45 +32,6 @@ from simulators.keithley.tracing import Counted, Pass, ReadingMade, Reset, Snaps
 MOST_BLOCKS_AT_ONCE = 50
 STALL_NS = 10_000_000
 """A loop that never waits takes this long for every MOST_BLOCKS_AT_ONCE blocks, so that it can't stop time."""
-
-
-class Hands(Protocol):
-    """What a trigger model can do to its instrument, always at the model's present time."""
-
-    def set_output(self, *, on: bool) -> None:
-        """Switch the output."""
-
-    def recall(self, name: str, index: int | None, step: int) -> None:
-        """Recall a point of a configuration list."""
-
-    def clear_buffer(self, name: str) -> None:
-        """Empty a reading buffer."""
-
-    def has_buffer(self, name: str) -> bool:
-        """Whether there is such a reading buffer."""
-        ...
-
-    def take_reading(self, buffer: str) -> float:
-        """Measure once and store it; answer the reading."""
-        ...
-
-    def reading_duration_ns(self) -> int:
-        """How long one reading takes."""
-        ...
-
-    def user_delay_ns(self, name: str) -> int:
-        """A user delay, such as SOUR1."""
-        ...
-
-    def dynamic_limits(self, limit: int) -> tuple[float, float]:
-        """The limits of `:CALC2` for what is measured."""
-        ...
-
-    def log(self, code: int, text: str, kind: EventKind) -> None:
-        """Write into the event log."""
-
-    def model_changed(self, state: str, reason: str, block: int) -> None:
-        """The model has started or ended."""
 
 
 @dataclass

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from daemon.events import BlockSummary, Breach, Row
-from daemon.plan import CellFacts, CurrentStep, Interlock, LoopStep, Plan, PlanStep, RestStep
+from daemon.events import BlockSummary, Breach, ReadingsSummary, Row
+from daemon.plan import CellFacts, CurrentStep, Equilibration, Interlock, LoopStep, Plan, PlanStep, RestStep, SetStep
 
 CELL = CellFacts(
     name="c1",
@@ -59,6 +59,17 @@ def rest(step_id: str = "rest", **changed: Any) -> RestStep:
     return RestStep(**fields | changed)
 
 
+def equilibrate(step_id: str = "equilibrate", **changed: Any) -> RestStep:
+    """A rest until the jig is within 55 ± 0.5 °C for 7200 s, six hours at most."""
+    wanted = Equilibration(temperature_celsius=55.0, within_kelvin=0.5, for_second=7200.0)
+    return rest(step_id, **{"until_equilibrated": wanted, "until_time_second": 21600.0} | changed)
+
+
+def setting(step_id: str = "set", temperature_celsius: float = 55.0) -> SetStep:
+    """A setpoint for the chamber."""
+    return SetStep(step_id=step_id, block="formation", line=1, temperature_celsius=temperature_celsius)
+
+
 def loop(first: int, passes: int, step_id: str = "loop") -> LoopStep:
     """A loop back to step number `first`, `passes` passes in all."""
     return LoopStep(step_id=step_id, block="formation", line=1, first=first, passes=passes)
@@ -105,4 +116,23 @@ def block(first_seq: int, rows: int, last: Row, breaches: tuple[Breach, ...] = (
     }
     return BlockSummary(
         first_seq=first_seq, last_seq=first_seq + rows - 1, last=last, breaches=breaches, **fields | changed
+    )
+
+
+def jig_readings(
+    first_second: float, last_second: float, *celsius: float, first_seq: int = 1, breaches: tuple[Breach, ...] = ()
+) -> ReadingsSummary:
+    """The summary of as many readings of the jig's temperature as are given."""
+    name = "jig_temperature_celsius"
+    return ReadingsSummary(
+        stream="temperature",
+        first_seq=first_seq,
+        last_seq=first_seq + max(1, len(celsius)) - 1,
+        first_second=first_second,
+        last_second=last_second,
+        lowest={name: min(celsius)} if celsius else {},
+        highest={name: max(celsius)} if celsius else {},
+        last={name: celsius[-1]} if celsius else {},
+        rows_without_reading=0 if celsius else 1,
+        breaches=breaches,
     )

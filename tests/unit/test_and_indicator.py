@@ -1,5 +1,7 @@
 """An A&D indicator as a load cell, over a pseudo-terminal."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -117,4 +119,4 @@ async def test_nothing_is_ever_sent_to_it(cable):
     await made.load_cell.read()
     await made.load_cell.close()
     with pytest.raises(BlockingIOError):
-        __import__("os").read(cable.far, 1)
+        os.read(cable.far, 1)

@@ -8,23 +8,39 @@ from daemon.engine import LIMIT_TOLERANCE_VOLT, TIME_TOLERANCE_SECOND, Outcome, 
 from daemon.events import (
     BlockStored,
     Breach,
+    ChamberSet,
     CompactSegment,
     Effect,
+    EndSegment,
     Event,
     ForgetSegment,
     InstrumentFailed,
     MadeSafe,
     MakeSafe,
+    ReadingsStored,
     Row,
     RunStarted,
     SegmentEnded,
     SegmentRecord,
     SegmentStarted,
+    SetChamber,
     StartSegment,
     StopRequested,
 )
 from daemon.plan import CurrentStep, Interlock, Plan, RestStep
-from tests.support.plans import block, charge, discharge, interlock, loop, plan, rest, row
+from tests.support.plans import (
+    block,
+    charge,
+    discharge,
+    equilibrate,
+    interlock,
+    jig_readings,
+    loop,
+    plan,
+    rest,
+    row,
+    setting,
+)
 
 MICROVOLT = 1e-6
 FAILED = InstrumentFailed(role="potentiostat", error="NoReplyError", text="smu: no reply")
@@ -234,9 +250,94 @@ def test_loops_are_passed_as_often_as_written(steps: tuple[Any, ...], executed: 
     assert (run.outcome, run.passes) == (Outcome.COMPLETED, {})
 
 
-def test_loop_is_no_step_that_runs() -> None:
-    with pytest.raises(TypeError, match="loop"):
-        _ = Run(plan=plan(loop(0, 2))).step
+@pytest.mark.parametrize("step", [loop(0, 2), setting()])
+def test_loop_and_setpoint_have_no_segment(step: Any) -> None:
+    with pytest.raises(TypeError, match="no segment"):
+        _ = Run(plan=plan(step)).step
+
+
+SET = ChamberSet(temperature_celsius=55.0)
+
+
+def test_setpoint_is_given_before_the_next_step_starts() -> None:
+    run, effects = after(plan(setting(), rest()), RunStarted())
+    assert (run.phase, run.position, run.segment) == (Phase.SETTING, 0, 0)
+    assert effects == (SetChamber(temperature_celsius=55.0),)
+    run, effects = advance(run, SET, 0.0)
+    assert (run.phase, run.position, run.segment) == (Phase.STARTING, 1, 1)
+    assert effects == (StartSegment(segment=1, position=1),)
+
+
+def test_setpoint_that_reads_back_after_the_stop_starts_nothing() -> None:
+    stopping, _ = after(plan(setting(), rest()), RunStarted(), STOP)
+    assert advance(stopping, SET, 0.0) == (stopping, ())
+
+
+def readings(*arguments: Any, **named: Any) -> ReadingsStored:
+    return ReadingsStored(summary=jig_readings(*arguments, **named))
+
+
+EQUILIBRATED = readings(100.0, 7300.0, 54.5, 55.5)
+
+
+@pytest.mark.parametrize(
+    ("stored_readings", "since_second", "complete"),
+    [
+        ([EQUILIBRATED], 100.0, True),
+        ([readings(100.0, 7299.0, 55.0)], 100.0, False),
+        ([readings(100.0, 7300.0, 54.4, 55.0)], 7300.0, False),
+        ([readings(100.0, 7300.0, 55.0, 55.6)], None, False),
+        ([readings(100.0, 200.0, 55.0), readings(260.0, 7300.0, 55.2)], 100.0, True),
+        (
+            [readings(100.0, 200.0, 55.0), readings(260.0, 7299.0, 54.0, 55.0), readings(7300.0, 9000.0, 55.0)],
+            7299.0,
+            False,
+        ),
+        ([readings(100.0, 7300.0)], None, False),
+    ],
+)
+def test_jig_has_to_stay_in_its_band(
+    stored_readings: list[ReadingsStored], since_second: float | None, complete: bool
+) -> None:
+    run, effects = after(plan(equilibrate(), rest()), RunStarted(), started(), *stored_readings)
+    assert (run.in_band_since_second, run.fold.equilibrated) == (since_second, complete)
+    assert effects == ((EndSegment(segment=1),) if complete else ())
+
+
+def test_segment_is_told_to_end_once_and_ends_as_written() -> None:
+    again = readings(7301.0, 7302.0, 55.0)
+    run, effects = after(plan(equilibrate(), rest()), RunStarted(), started(), EQUILIBRATED, stored(), again)
+    assert effects == ()
+    record = end_of_segment(run, power_was_cycled=False)
+    assert (record.ended_by, record.abnormal) == ("equilibrated", False)
+    assert advance(run, SegmentEnded(record=record), 0.0)[0].in_band_since_second is None
+
+
+@pytest.mark.parametrize(("on_timeout", "abnormal"), [("hold", True), ("continue", False)])
+def test_equilibration_that_takes_too_long(on_timeout: str, abnormal: bool) -> None:
+    record = record_of(equilibrate(on_timeout=on_timeout), row(21600.0, 3.0))
+    assert (record.ended_by, record.abnormal) == ("timeout", abnormal)
+
+
+def test_only_an_equilibration_follows_the_jig() -> None:
+    for before in ((RunStarted(),), (RunStarted(), started())):
+        assert after(plan(rest()), *before, EQUILIBRATED)[0].in_band_since_second is None
+    assert after(plan(equilibrate()), RunStarted(), EQUILIBRATED)[0].in_band_since_second is None
+
+
+def test_other_streams_trip_too_and_count_rows_of_their_own() -> None:
+    hot = interlock("hot", quantity="jig_temperature_celsius", high=70.0, rows_needed=3)
+    once = Breach(interlock="hot", worst_value=71.0, longest_rows=2, trailing_rows=2)
+    two = readings(0.0, 1.0, 71.0, 71.0, breaches=(once,))
+    run, effects = after(plan(rest(), interlocks=(hot,)), RunStarted(), started(), two)
+    assert (run.stream_rows, run.stream_carried_rows, effects) == ({"temperature": 2}, {"temperature": {"hot": 2}}, ())
+    assert advance(run, stored(), 0.0)[0].stream_carried_rows == {"temperature": {"hot": 2}}
+    run, _ = advance(run, readings(2.0, 3.0, 60.0, first_seq=3), 0.0)
+    assert run.stream_carried_rows == {"temperature": {}}
+    tripping = Breach(interlock="hot", worst_value=71.5, longest_rows=3, trailing_rows=3)
+    run, effects = advance(run, readings(4.0, 5.0, 71.5, first_seq=4, breaches=(tripping,)), 0.0)
+    assert (run.outcome, run.reason) == (Outcome.TRIPPED, "hot: jig_temperature_celsius 71.5")
+    assert effects == (MakeSafe(why=run.reason),)
 
 
 TIMED = {"until_voltage_volt": None, "until_time_second": 1800.0}

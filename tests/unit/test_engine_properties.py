@@ -13,6 +13,7 @@ from daemon.engine import Outcome, Phase, Run, advance, decode_run, encode_run, 
 from daemon.events import (
     BlockStored,
     Breach,
+    ChamberSet,
     CompactSegment,
     Effect,
     Event,
@@ -20,17 +21,30 @@ from daemon.events import (
     InstrumentFailed,
     MadeSafe,
     MakeSafe,
+    ReadingsStored,
     Row,
     RunStarted,
     SegmentEnded,
     SegmentStarted,
+    SetChamber,
     StartSegment,
     StopRequested,
     decode_event,
     encode_event,
 )
-from daemon.plan import CurrentStep, Plan, PlanStep, RestStep
-from tests.support.plans import block, charge, discharge, interlock, loop, plan, rest
+from daemon.plan import CurrentStep, Plan, PlanStep, RestStep, SetStep
+from tests.support.plans import (
+    block,
+    charge,
+    discharge,
+    equilibrate,
+    interlock,
+    jig_readings,
+    loop,
+    plan,
+    rest,
+    setting,
+)
 
 INTERLOCKS = (
     interlock("warm", "warn"),
@@ -47,9 +61,9 @@ class Repeat:
     passes: int
 
 
-Item = CurrentStep | RestStep | Repeat
+Item = CurrentStep | RestStep | SetStep | Repeat
 items = st.recursive(
-    st.sampled_from([charge(), discharge(), rest()]),
+    st.sampled_from([charge(), discharge(), rest(), setting(), equilibrate(on_timeout="continue")]),
     lambda inner: st.builds(Repeat, st.lists(inner, min_size=1, max_size=3).map(tuple), st.integers(1, 3)),
     max_leaves=5,
 )
@@ -122,6 +136,18 @@ def last_block(run: Run, random: Random, mishap: float) -> BlockStored:
     return msgspec.structs.replace(stored, summary=msgspec.structs.replace(stored.summary, last=last))
 
 
+def some_readings(run: Run, random: Random, mishap: float) -> ReadingsStored:
+    breach = Breach(interlock="hot", worst_value=9.0, longest_rows=random.randint(1, 3), trailing_rows=1)
+    summary = jig_readings(
+        random.uniform(0, 1e4),
+        random.uniform(1e4, 2e4),
+        *(random.choice([55.0, 56.0]) for _ in range(random.randint(0, 2))),
+        first_seq=run.stream_rows.get("temperature", 0) + 1,
+        breaches=(breach,) if random.random() < mishap else (),
+    )
+    return ReadingsStored(summary=summary)
+
+
 def next_event(run: Run, random: Random, mishap: float) -> Event:
     """What may lawfully come next; `mishap` is how likely something goes wrong."""
     if run.phase == Phase.NEW:
@@ -129,6 +155,10 @@ def next_event(run: Run, random: Random, mishap: float) -> Event:
     if random.random() < mishap:
         failed = InstrumentFailed(role="potentiostat", error="NoReplyError", text="smu: no reply")
         return random.choice([StopRequested(by="ada"), failed])
+    if random.random() < 0.1:
+        return some_readings(run, random, mishap)
+    if run.phase == Phase.SETTING:
+        return ChamberSet(temperature_celsius=55.0)
     if run.phase == Phase.STARTING:
         return SegmentStarted(segment=run.segment, started_second=random.uniform(0, 1e6))
     if run.phase == Phase.STOPPING:
@@ -167,6 +197,14 @@ def drain(history: History, random: Random, mishap: float) -> None:
         history.happen(SegmentEnded(record=end_of_segment(history.runs[-1], power_was_cycled=False)))
 
 
+def executed_in(history: History) -> list[int]:
+    """The positions at which something was done: a segment started, a setpoint given."""
+    acts = zip(history.runs[1:], history.effects, strict=True)
+    return [
+        run.position for run, effects in acts for effect in effects if isinstance(effect, StartSegment | SetChamber)
+    ]
+
+
 randoms = st.integers(0, 2**32).map(Random)
 mishaps = st.sampled_from([0.0, 0.02, 0.2])
 
@@ -174,18 +212,19 @@ mishaps = st.sampled_from([0.0, 0.02, 0.2])
 @given(protocol=protocols, random=randoms)
 def test_undisturbed_run_executes_what_a_naive_interpreter_does(protocol: list[Item], random: Random) -> None:
     history = play(plan(*flat(protocol), interlocks=INTERLOCKS), random, mishap=0.0)
-    assert [effect.position for effect in history.done(StartSegment)] == interpreted(protocol)
+    assert executed_in(history) == interpreted(protocol)
     assert history.runs[-1].outcome == Outcome.COMPLETED
 
 
 @given(protocol=protocols, random=randoms, mishap=mishaps)
 def test_disturbed_run_executes_a_beginning_of_it(protocol: list[Item], random: Random, mishap: float) -> None:
     history = play(plan(*flat(protocol), interlocks=INTERLOCKS), random, mishap)
-    started, expected = history.done(StartSegment), interpreted(protocol)
-    assert [effect.position for effect in started] == expected[: len(started)]
-    assert [effect.segment for effect in started] == list(range(1, len(started) + 1))
+    executed, expected = executed_in(history), interpreted(protocol)
+    assert executed == expected[: len(executed)]
+    segments = [effect.segment for effect in history.done(StartSegment)]
+    assert segments == list(range(1, len(segments) + 1))
     if history.runs[-1].outcome == Outcome.COMPLETED:
-        assert len(started) == len(expected)
+        assert len(executed) == len(expected)
 
 
 @given(protocol=protocols, random=randoms, mishap=mishaps)

@@ -1,5 +1,7 @@
 """Lines and times come out the same however the bytes were cut, and nothing is kept without bound."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ def lines_of(framer, chunks):
 def cut(draw, data):
     """The same bytes in pieces, and the pieces in reads."""
     cuts = sorted(draw(st.sets(st.integers(0, len(data)))) | {0, len(data)})
-    pieces = [data[begin:end] for begin, end in zip(cuts, cuts[1:], strict=False)]
+    pieces = [data[begin:end] for begin, end in pairwise(cuts)]
     reads = draw(st.lists(st.booleans(), min_size=len(pieces), max_size=len(pieces)))
     return list(zip(pieces, reads, strict=True))
 

@@ -37,6 +37,7 @@ PLANTS = (
     Plant(UNKNOWN, "daemon/rig.py", "import simulators.device", "daemon.rig -> simulators.device"),
     Plant(PURE, "daemon/engine.py", "import time", "daemon.engine is not allowed to import time"),
     Plant(PURE, "daemon/events.py", "import daemon.clock", "daemon.engine is not allowed to import asyncio"),
+    Plant(PURE, "drivers/keithley/codec.py", "import time", "drivers.keithley.codec is not allowed to import time"),
     Plant(PURE, "protocols/units.py", "import random", "protocols is not allowed to import random"),
     Plant(CIRCLES, "daemon/plan.py", "import daemon.engine", "No cycles are allowed in daemon."),
 )

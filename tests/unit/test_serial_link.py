@@ -115,13 +115,12 @@ async def test_a_line_that_is_not_ascii_is_a_bad_reply(far_end):
             await session.ask(HELLO)
 
 
-@both
-async def test_bytes_without_end_are_a_lost_link(far_end):
-    async with session_over(far_end, lambda line: b"x" * 4000) as (session, link):
-        for _ in range(LONGEST_LINE_BYTES // 4000):
-            await link.tell("more")
-        with pytest.raises(LinkLostError, match="without an end of line"):
-            await session.ask(HELLO)
+async def test_bytes_without_end_are_a_lost_link():
+    inbox = LineInbox(b"\r")
+    for _ in range(LONGEST_LINE_BYTES // 1000 + 1):
+        inbox.feed(b"x" * 1000)
+    with pytest.raises(ConnectionError, match="without an end of line"):
+        await inbox.line(TIMEOUT_SECOND)
 
 
 @both
@@ -143,7 +142,7 @@ async def test_a_peer_that_hangs_up_is_a_lost_link():
     async with tcp_peer(hang_up) as address:
         session = Session("box", TcpLink(address, timeout_second=TIMEOUT_SECOND))
         await session.open()
-        with pytest.raises(LinkLostError, match="hung up"):
+        with pytest.raises(LinkLostError, match="nothing to read"):
             await session.ask(HELLO)
 
 

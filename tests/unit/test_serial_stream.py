@@ -2,8 +2,8 @@
 
 import asyncio
 import errno
-import os
 import termios
+from pathlib import Path
 
 import pytest
 import serial
@@ -31,6 +31,12 @@ class Clock:
 def cable():
     with pty_cable() as cable:
         yield cable
+
+
+def open_paths(apart_from):
+    """What this process holds open."""
+    descriptors = [path for path in Path("/proc/self/fd").iterdir() if int(path.name) != apart_from]
+    return [str(path.readlink()) for path in descriptors if path.is_symlink()]
 
 
 def stream_on(path, clock=None, character="8N1", **options):
@@ -219,12 +225,8 @@ async def test_giving_up_while_opening_leaves_no_port_open(cable):
     with pytest.raises(asyncio.CancelledError):
         await opening
     assert not port.is_open
-    descriptors = set(os.listdir("/proc/self/fd"))
-    while any(
-        os.path.realpath(f"/proc/self/fd/{number}") == cable.path for number in descriptors if int(number) != cable.near
-    ):
+    while cable.path in open_paths(apart_from=cable.near):
         await asyncio.sleep(0)
-        descriptors = set(os.listdir("/proc/self/fd"))
 
 
 @pytest.mark.parametrize(("character", "parity"), [("8N1", Parity.NONE), ("7E1", Parity.EVEN), ("7O1", Parity.ODD)])

@@ -33,9 +33,11 @@ async def test_questions_are_answered_and_counted(laboratory):
 async def test_a_line_may_come_in_pieces_and_two_at_once(laboratory):
     async with laboratory() as lab:
         host = await lab.host()
+        sent = 0
         for piece in (b"SA", b"Y a\nSAY b\nSA", b"Y c\n"):
             host.writer.write(piece)
-            await host.writer.drain()
+            sent += len(piece)
+            await lab.until(lambda sent=sent: lab.cable.received_total == sent)
         assert [await host.hear() for _ in range(3)] == [b"a\n", b"b\n", b"c\n"]
 
 

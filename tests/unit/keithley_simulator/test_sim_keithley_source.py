@@ -255,6 +255,12 @@ def test_noise_scales(make_bench, nplc, ampere_range, quieter):
     assert amperes.std() == pytest.approx(153e-9 / quieter, rel=0.05)
 
 
+def test_averaging_is_quieter(bench):
+    source_current(bench, 1e-3)
+    bench.tell(":SENS:VOLT:AVER:COUN 25", ":SENS:VOLT:AVER ON", ":SENS:COUN 20000", ":TRAC:TRIG")
+    assert bench.rows("defbuffer1", "READ").std() == pytest.approx(95e-6 / 50**0.5, rel=0.05)
+
+
 @pytest.mark.parametrize("serial_number", [f"{n:08d}" for n in range(12)])
 def test_errors_are_within_the_specification(serial_number):
     calibration = Calibration(MODELS["2450"], 1, serial_number)

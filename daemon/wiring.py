@@ -1,0 +1,141 @@
+"""From what a station, or a bench, says of a rig's instruments to the connected rig."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from daemon.clock import BenchClock, Clock
+from daemon.host_timer import HostTimer
+from daemon.pressure import PressureCalibration
+from daemon.rig import Rig
+from drivers.registry import (
+    CHAMBERS,
+    LOAD_CELLS,
+    THERMOMETERS,
+    ChamberConnection,
+    Connection,
+    LoadCellConnection,
+    ThermometerConnection,
+    potentiostat,
+)
+from drivers.roles import Chamber, Identity, LoadCell, Potentiostat, Thermometer
+
+
+@dataclass(frozen=True, kw_only=True)
+class PotentiostatWiring:
+    """Which driver, and where."""
+
+    driver: str
+    connection: Connection
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadCellWiring:
+    """Which driver, where, and how what it shows becomes pressure."""
+
+    driver: str
+    connection: LoadCellConnection
+    calibration: PressureCalibration
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThermometerWiring:
+    """Which driver, where, and how often it is asked."""
+
+    driver: str
+    connection: ThermometerConnection
+    every_second: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChamberWiring:
+    """Which driver, and where."""
+
+    driver: str
+    connection: ChamberConnection
+
+
+@dataclass(frozen=True, kw_only=True)
+class RigWiring:
+    """A rig's instruments by role, each with its driver; None is a role the rig does not have."""
+
+    name: str
+    potentiostat: PotentiostatWiring | None = None
+    load_cell: LoadCellWiring | None = None
+    thermometer: ThermometerWiring | None = None
+    chamber: ChamberWiring | None = None
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The roles this rig has."""
+        named = ("potentiostat", "load_cell", "thermometer", "chamber")
+        return frozenset(role for role in named if getattr(self, role) is not None)
+
+
+async def connect_rig(wiring: RigWiring, clock: Clock) -> Rig:
+    """Connect and identify every instrument of a rig. Nothing is switched, set or started.
+
+    Raises:
+        DriverError: the first instrument that does not answer, or is another one; what was open is closed again.
+        UnknownDriverError: a driver's name that is none.
+    """
+    rig = Rig(
+        name=wiring.name,
+        potentiostat=_potentiostat(wiring, clock),
+        identities={},
+        load_cell=_load_cell(wiring, clock),
+        pressure_calibration=wiring.load_cell.calibration if wiring.load_cell else None,
+        thermometer=_thermometer(wiring),
+        temperature_every_second=wiring.thermometer.every_second if wiring.thermometer else 1.0,
+        chamber=_chamber(wiring, clock),
+    )
+    try:
+        rig.identities.update({role: await connect() for role, connect in _connecting(rig)})
+    except BaseException:
+        await rig.close()
+        raise
+    return rig
+
+
+def _connecting(rig: Rig) -> list[tuple[str, Callable[[], Awaitable[Identity]]]]:
+    instruments = {
+        "potentiostat": rig.potentiostat,
+        "load_cell": rig.load_cell,
+        "thermometer": rig.thermometer,
+        "chamber": rig.chamber,
+    }
+    return [(role, instrument.connect) for role, instrument in instruments.items() if instrument is not None]
+
+
+def _potentiostat(wiring: RigWiring, clock: Clock) -> Potentiostat:
+    if wiring.potentiostat is None:
+        return HostTimer(clock.now_second)
+    return potentiostat(wiring.potentiostat.driver).make(wiring.potentiostat.connection, clock.now_second, None)
+
+
+def _load_cell(wiring: RigWiring, clock: Clock) -> LoadCell | None:
+    if wiring.load_cell is None:
+        return None
+    made = LOAD_CELLS[wiring.load_cell.driver](wiring.load_cell.connection, clock.now_second)
+    if isinstance(clock, BenchClock):
+        clock.watch(wiring.load_cell.connection.name, made.stream)
+    return made.load_cell
+
+
+def _thermometer(wiring: RigWiring) -> Thermometer | None:
+    if wiring.thermometer is None:
+        return None
+    return THERMOMETERS[wiring.thermometer.driver](wiring.thermometer.connection, None)
+
+
+def _chamber(wiring: RigWiring, clock: Clock) -> Chamber | None:
+    if wiring.chamber is None:
+        return None
+
+    async def wait(second: float) -> None:
+        until_second = clock.now_second() + second
+        while clock.now_second() < until_second:
+            await clock.wait_until(until_second)
+
+    return CHAMBERS[wiring.chamber.driver](wiring.chamber.connection, wait, None)
