@@ -16,6 +16,7 @@ from drivers.framing import Parity
 
 READ_BYTES = 1 << 16
 MOST_READS = 32
+GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL
 CONNECT_TIMEOUT_SECOND = 2.0
 PARITY_BY_CHARACTER = {"8N1": Parity.NONE, "7E1": Parity.EVEN, "7O1": Parity.ODD}
 
@@ -111,16 +112,16 @@ class SerialPort:
     def receive_waiting(self) -> None:
         """Call `received` now with what came and was not noticed yet."""
         for _ in range(MOST_READS):
-            if not self._is_readable():
+            if not self._events():
                 break
             self._read()
 
-    def _is_readable(self) -> bool:
+    def _events(self) -> int:
         if self._open is None:
-            return False
+            return 0
         look = select.poll()
         look.register(self._open.fileno(), select.POLLIN)
-        return bool(look.poll(0))
+        return sum(events for _, events in look.poll(0))
 
     def _read(self) -> None:
         if self._open is None:
@@ -134,8 +135,9 @@ class SerialPort:
             return
         if data:
             self._received(data)
-        elif self._is_readable():
-            self._drop(ConnectionResetError("the port is gone: readable, but nothing to read"))
+        elif isinstance(self._open, socket.socket) or self._events() & GONE:
+            # A terminal also reads empty when another look took what made it readable.
+            self._drop(ConnectionResetError("the far end is gone"))
 
     def _drop(self, error: OSError) -> None:
         self.close()

@@ -99,7 +99,7 @@ def _cells(step: PlanStep, limits: PotentiostatLimits) -> tuple[str, ...]:
         return (step.step_id, "chamber", f"reads back {step.temperature_celsius:g} °C", "", "", "", "")
     every = (f"{step.sampling_second:g} s", f"{step.cutoff_second:g} s")
     if not isinstance(step, CurrentStep):
-        return (step.step_id, "open circuit", _until_rested(step), "", "", *every)
+        return (step.step_id, *_rest_cells(step), "", "", *every)
     current_range = limits.range_for(step.current_ampere)
     error = f"{100 * current_range.setpoint_error(step.current_ampere):.3f} %" if current_range else ""
     rate = f"{step.rate_C:g} C, " if step.rate_C is not None else ""
@@ -107,12 +107,12 @@ def _cells(step: PlanStep, limits: PotentiostatLimits) -> tuple[str, ...]:
     return (step.step_id, what, _until(step), f"{1000 * step.current_range_ampere:g} mA", error, *every)
 
 
-def _until_rested(step: RestStep) -> str:
+def _rest_cells(step: RestStep) -> tuple[str, str]:
     waits, longest = step.until_equilibrated, duration_text(step.until_time_second)
     if waits is None:
-        return longest
-    band = f"{waits.temperature_celsius:g} ± {waits.within_kelvin:g} °C"
-    return f"{band} for {duration_text(waits.for_second)} (at most {longest}, then {step.on_timeout})"
+        return "open circuit", longest
+    band = f"jig at {waits.temperature_celsius:g} ± {waits.within_kelvin:g} °C"
+    return band, f"{duration_text(waits.for_second)} on end ({longest}: {step.on_timeout})"
 
 
 def _until(step: CurrentStep) -> str:

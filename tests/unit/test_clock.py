@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -26,7 +26,7 @@ class ScriptedBench:
         self.ends = ends
         self.held: asyncio.Event | None = None
         self.asked_to_advance = asyncio.Event()
-        self.padding = ""
+        self.cables: dict[str, dict[str, Any]] = {}
         self.wire: Callable[[bytes], bytes] = lambda answer: answer
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -65,7 +65,7 @@ class ScriptedBench:
                 target, stopped_by = noticed_second, instrument
                 break
         self.now_second = max(self.now_second, round(target * 1e9) / 1e9)
-        return {"ok": True, "stopped_by": stopped_by, "cables": self.padding} | self._time()
+        return {"ok": True, "stopped_by": stopped_by, "cables": self.cables} | self._time()
 
     def _time(self) -> dict[str, float]:
         return {"now_second": self.now_second, "utc_second": UTC_ZERO_SECOND + self.now_second}
@@ -217,6 +217,31 @@ async def test_paced_time_moves_in_slices_so_that_a_stop_is_heard() -> None:
         assert scripted.log == [step_second, 2 * step_second, 2.5 * step_second]
 
 
+class Cable:
+    """A cable whose bytes come when the test says so."""
+
+    def __init__(self, *, arrives: bool) -> None:
+        self.told: list[Any] = []
+        self._arrives = arrives
+
+    async def wait_received(self, total: int, within_real_second: float) -> bool:
+        self.told.append(total)
+        return self._arrives
+
+    def stamp(self, marks: Sequence[tuple[int, float]]) -> None:
+        self.told.append(list(marks))
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+async def test_what_was_sent_unasked_is_there_and_stamped_before_anyone_goes_on(arrives: bool) -> None:
+    async with bench() as (scripted, clock, _):
+        cable = Cable(arrives=arrives)
+        clock.watch("load_cell", cable)
+        scripted.cables = {"load_cell": {"sent_total": 34, "marks": [[17, 1.0], [34, 2.0]]}, "smu": {}}
+        assert await clock.wait_until(2.0) == 2.0
+        assert cable.told == [34, [(17, 1.0), (34, 2.0)]]
+
+
 async def test_deadline_between_two_of_the_benchs_nanoseconds_is_reached() -> None:
     deadline_second = 0.1 + 0.2
     async with bench() as (scripted, clock, _):
@@ -270,7 +295,7 @@ async def test_answer_to_a_question_that_was_given_up_is_not_taken_for_the_next(
 
 async def test_answer_may_be_long() -> None:
     async with bench() as (scripted, clock, _):
-        scripted.padding = "x" * 2**20
+        scripted.cables = {"load_cell": {"sent_total": 2**16, "marks": [[n, n / 10] for n in range(2**16)]}}
         assert await clock.wait_until(5.0) == 5.0
 
 
