@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 
@@ -18,7 +18,8 @@ class Cycle(msgspec.Struct, frozen=True, kw_only=True):
 
     `coulombic_efficiency_percent` is discharge over charge and None unless both halves ended on their voltage limit.
     `cycle_in_block` counts within the block. `flags` may hold "rate_changed" (the efficiency compares across a change
-    of rate) and "unfinished". Pressures are 10 s medians; None without a load cell.
+    of rate) and "unfinished" (a half is missing or did not end on its voltage limit). What is measured of pressure and resistance is defined in `daemon.cycle_pressure` and
+    `daemon.cycle_resistance`; it is None without a load cell, or where there was no such moment.
     """
 
     cycle_count: int
@@ -28,8 +29,17 @@ class Cycle(msgspec.Struct, frozen=True, kw_only=True):
     charge_capacity_mAh_g: float | None
     discharge_capacity_mAh_g: float | None
     coulombic_efficiency_percent: float | None
+    pressure_start_MPa: float | None = None
     pressure_end_of_charge_MPa: float | None = None
     pressure_end_of_discharge_MPa: float | None = None
+    pressure_breathing_MPa: float | None = None
+    pressure_drift_MPa: float | None = None
+    charge_pressure_slope_MPa_mAh: float | None = None
+    discharge_pressure_slope_MPa_mAh: float | None = None
+    charge_resistance_1s_ohm: float | None = None
+    charge_resistance_10s_ohm: float | None = None
+    discharge_resistance_1s_ohm: float | None = None
+    discharge_resistance_10s_ohm: float | None = None
     start_run_time_second: float
     end_run_time_second: float
     flags: tuple[str, ...] = ()
@@ -47,7 +57,7 @@ def cycle_table(records: Iterable[SegmentRecord], cell: CellFacts, cycle_starts_
     """
     cycles: list[Cycle] = []
     in_block = 0
-    for halves in _paired(records, cycle_starts_with):
+    for halves in halves_of_cycles(records, cycle_starts_with):
         previous = cycles[-1] if cycles else None
         block = halves[0].block
         in_block = in_block + 1 if previous is not None and previous.block == block else 1
@@ -56,18 +66,33 @@ def cycle_table(records: Iterable[SegmentRecord], cell: CellFacts, cycle_starts_
     return cycles
 
 
-def _paired(records: Iterable[SegmentRecord], starts_with: str) -> Iterator[list[SegmentRecord]]:
-    halves: list[SegmentRecord] = []
-    for record in records:
-        if record.half is None:
-            continue
-        begins = record.half == starts_with or any(half.half == record.half for half in halves)
-        if begins and halves:
-            yield halves
-            halves = []
-        halves.append(record)
-    if halves:
-        yield halves
+def halves_of_cycles(records: Iterable[SegmentRecord], cycle_starts_with: str) -> list[list[SegmentRecord]]:
+    """The halves of each cycle, one or two, by the rule of `cycle_table`."""
+    executed = list(records)
+    numbers = cycle_numbers((record.half for record in executed), cycle_starts_with)
+    cycles: list[list[SegmentRecord]] = [[] for _ in range(max(numbers, default=0))]
+    for number, record in zip(numbers, executed, strict=True):
+        if record.half is not None:
+            cycles[number - 1].append(record)
+    return cycles
+
+
+def cycle_numbers(halves: Iterable[str | None], cycle_starts_with: str) -> list[int]:
+    """The cycle of each executed segment, by the rule of `cycle_table`, from its half; None is a rest.
+
+    A rest belongs to the half before it; 0 is before the first half.
+    """
+    numbers: list[int] = []
+    count = 0
+    in_cycle: set[str] = set()
+    for half in halves:
+        if half is not None:
+            if not count or half == cycle_starts_with or half in in_cycle:
+                count += 1
+                in_cycle = set()
+            in_cycle.add(half)
+        numbers.append(count)
+    return numbers
 
 
 def _cycle(halves: list[SegmentRecord], cell: CellFacts, count: int, in_block: int, *, rate_changed: bool) -> Cycle:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -58,11 +58,15 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Progress:
-    """What a run shows of itself after each event: run time, where it is, its last row, what just ended."""
+    """What a run shows of itself after each event: run time, where it is, its last values, what just ended.
+
+    `readings` holds the last stored value of every other stream's quantities by name.
+    """
 
     run_time_second: float
     run: Run
     last: Row | None
+    readings: Mapping[str, float]
     ended: SegmentRecord | None
 
 
@@ -90,6 +94,7 @@ class Runner:
         self._zero_second = clock.now_second()
         self._asked_to_stop: str | None = None
         self._loggers: list[StreamLogger] = []
+        self._readings: dict[str, float] = {}
         self._store_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
 
     @property
@@ -353,8 +358,16 @@ class Runner:
         raise cause
 
     def _show(self, event: Event) -> None:
-        ended = event.record if isinstance(event, SegmentEnded) else None
-        self._tell(Progress(run_time_second=self.run_time_second, run=self.run, last=self.run.fold.last, ended=ended))
+        if isinstance(event, ReadingsStored):
+            self._readings = {**self._readings, **event.summary.last}
+        progress = Progress(
+            run_time_second=self.run_time_second,
+            run=self.run,
+            last=self.run.fold.last,
+            readings=self._readings,
+            ended=event.record if isinstance(event, SegmentEnded) else None,
+        )
+        self._tell(progress)
 
     async def _in_store_thread(self, work: Callable[[], object]) -> None:
         await asyncio.get_running_loop().run_in_executor(self._store_thread, work)

@@ -36,7 +36,6 @@ class SerialStream:
         self.address = address
         self._instrument = instrument
         self._now = now
-        self._bound_bytes = bound_bytes
         self._port = SerialPort(address, line, received=self._keep, lost=self._note_loss)
         self._buffer = StreamBuffer(bound_bytes)
         self._failure = "the port is not open"
@@ -44,7 +43,7 @@ class SerialStream:
 
     @property
     def received_total(self) -> int:
-        """How many bytes came since the port was opened."""
+        """How many bytes came since the port was first opened, or as `count_from` says."""
         return self._buffer.received_total
 
     @property
@@ -53,9 +52,9 @@ class SerialStream:
         return self._buffer.lost_total
 
     async def open(self) -> None:
-        """Open or reopen; bytes of an earlier opening are forgotten. Raises `LinkLostError`."""
+        """Open or reopen; bytes of an earlier opening that nobody took are forgotten. Raises `LinkLostError`."""
         await self.close()
-        self._buffer = StreamBuffer(self._bound_bytes)
+        self._buffer.take()
         try:
             await self._port.open()
         except OSError as error:
@@ -83,6 +82,13 @@ class SerialStream:
             return False
         finally:
             self._waiting.discard(waiter)
+
+    def count_from(self, total: int) -> None:
+        """Take the next byte for the one after `total`, as a simulated cable counts that went on while this was closed.
+
+        To be called when nothing waits to be taken.
+        """
+        self._buffer.count_from(total)
 
     def stamp(self, marks: Sequence[Mark]) -> None:
         """Let a simulated clock say when the bytes were sent, see `StreamBuffer.stamp`."""

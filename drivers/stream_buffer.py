@@ -46,6 +46,11 @@ class StreamBuffer:
         self._held_bytes, self._lost_second = 0, None
         return taken
 
+    def count_from(self, total: int) -> None:
+        """Forget all that is held and go on with the byte after `total`."""
+        self.take()
+        self.received_total = self._stamped_total = total
+
     def stamp(self, marks: Sequence[Mark]) -> None:
         """Give bytes the seconds at which a simulated clock says they were sent.
 

@@ -15,6 +15,19 @@ SECOND_PER_UNIT = {
     **dict.fromkeys(("d", "day", "days"), 86400.0),
 }
 
+STANDARD_GRAVITY = 9.80665
+NEWTON_PER_UNIT = {
+    "n": 1.0,
+    "kn": 1000.0,
+    "g": STANDARD_GRAVITY / 1000,
+    "kg": STANDARD_GRAVITY,
+    "kgf": STANDARD_GRAVITY,
+    "t": STANDARD_GRAVITY * 1000,
+    "lb": 0.45359237 * STANDARD_GRAVITY,
+    "lbf": 0.45359237 * STANDARD_GRAVITY,
+}
+"""The force that a unit on an indicator stands for, by its name in lower case."""
+
 SMALLEST, LARGEST = 1e-9, 1e9
 """No quantity in a file is nearer to zero, or farther, in the unit people write it in."""
 

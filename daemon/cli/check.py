@@ -11,6 +11,7 @@ import click
 from daemon.cli.files import FOUND_A_PROBLEM, config_path, protocol_path, read_text, show_problems, shown_name
 from daemon.cli.loading import DEFAULT_CELL, DEFAULT_DRIVER
 from daemon.compile import load_plan
+from daemon.station import load_station
 from drivers.registry import potentiostat
 from protocols.cell import read_cell
 from protocols.errors import Problem, ProblemsFound, errors_in
@@ -21,7 +22,7 @@ from protocols.source import Source, read_source
 @click.argument("files", nargs=-1, required=True)
 @click.option("--cell", "cell_file", type=click.Path(path_type=Path), help="Check protocols with this cell.")
 def check(files: tuple[str, ...], cell_file: Path | None) -> None:
-    """Say what is wrong with protocol, cell and bench FILES: file:line:column, what is wrong, what to write.
+    """Say what is wrong with protocol, cell, station and bench FILES: file:line:column, what is wrong, what to write.
 
     A protocol is checked with a cell, for its currents: the one named, else BM-05.
     """
@@ -41,7 +42,12 @@ def _is_in_order(path: Path, cell_path: Path) -> bool:
         return False
     if _has(source, "instruments"):
         return _bench_is_in_order(path)
-    problems = _cell_problems(text, name) if _has(source, "cell") else _protocol_problems(text, name, cell_path)
+    if _has(source, "rigs"):
+        problems = list(load_station(text, name).problems)
+    elif _has(source, "cell"):
+        problems = _cell_problems(text, name)
+    else:
+        problems = _protocol_problems(text, name, cell_path)
     show_problems(problems)
     return not errors_in(problems)
 

@@ -80,9 +80,11 @@ class LiveView:
         last = progress.last
         return {
             "cycle": str((self._halves // 2) + 1),
-            "step": progress.run.step.step_id,
+            "step": progress.run.plan.steps[progress.run.position].step_id,
             "V": "" if last is None or last.voltage_volt is None else f"{last.voltage_volt:.4f} V",
             "I": "" if last is None or last.current_ampere is None else f"{1000 * last.current_ampere:+.4f} mA",
+            "P": _megapascal(progress.readings.get("surface_pressure_pa")),
+            "T": _celsius(progress.readings.get("jig_temperature_celsius")),
             "run time": duration_text(progress.run_time_second),
             "rows": f"{progress.run.rows:,}",
             "speed": f"{speed:,.0f} simulated s per s",
@@ -91,8 +93,9 @@ class LiveView:
 
     def _line(self, progress: Progress) -> str:
         facts = self._facts(progress)
+        values = "  ".join(facts[name] for name in ("V", "I", "P", "T") if facts[name])
         return (
-            f"cycle {facts['cycle']}  {facts['step']}  {facts['V']}  {facts['I']}  {facts['run time']} simulated"
+            f"cycle {facts['cycle']}  {facts['step']}  {values}  {facts['run time']} simulated"
             f"  {facts['speed']}  {facts['left']} left"
         )
 
@@ -111,3 +114,11 @@ class LiveView:
         low, high = min(self._voltages), max(self._voltages)
         span = max(high - low, 1e-9)
         return "".join(SPARKS[int((volt - low) / span * (len(SPARKS) - 1))] for volt in self._voltages)
+
+
+def _megapascal(pressure_pa: float | None) -> str:
+    return "" if pressure_pa is None else f"{pressure_pa / 1e6:.3f} MPa"
+
+
+def _celsius(temperature_celsius: float | None) -> str:
+    return "" if temperature_celsius is None else f"{temperature_celsius:.2f} °C"

@@ -21,7 +21,7 @@ from daemon.store.errors import StoreError
 @click.option("--json", "as_json", is_flag=True, help="A list of objects on stdout.")
 def runs(run_id: str | None, data_directory: Path, as_json: bool) -> None:
     """List the runs of a data directory, or show the cycles of one RUN_ID; its last characters are enough."""
-    results = [result for result in _results(data_directory) if run_id is None or result.header.run_id.endswith(run_id)]
+    results = _results(data_directory, run_id, measured=as_json or run_id is not None)
     if as_json:
         click.echo(json.dumps([result.as_object() for result in results]))
         return
@@ -33,11 +33,13 @@ def runs(run_id: str | None, data_directory: Path, as_json: bool) -> None:
     console.print(_list(results))
 
 
-def _results(data_directory: Path) -> list[Result]:
+def _results(data_directory: Path, run_id: str | None, *, measured: bool) -> list[Result]:
     found = []
     for path in sorted(data_directory.glob(f"*/{RUN_FILE_NAME}")):
+        if run_id is not None and not path.parent.name.endswith(run_id):
+            continue
         try:
-            found.append(read_result(path.parent))
+            found.append(read_result(path.parent, with_streams=measured))
         except StoreError as error:
             show_sentence(str(error))
     return found

@@ -15,6 +15,7 @@ REFUSED = "NA:"
 _NUMBER = re.compile(r"[+-]?[0-9]{1,4}(\.[0-9]{1,2})?")
 _COUNT = re.compile(r"[0-9]{1,3}")
 _MODE = re.compile(r"(?:OFF|STANDBY|CONSTANT|RUN[ ,]?[0-9A-Z]*)")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,15}")
 _TEXT = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
 
@@ -39,7 +40,7 @@ class Temperatures:
 def chamber_type(reply: str) -> ChamberType:
     """Sensors, controller, highest temperature, such as `T,T,S2,160.0`."""
     *sensors, controller, highest = reply.split(",")
-    if len(sensors) not in {1, 2} or not all(map(_TEXT.fullmatch, [*sensors, controller])):
+    if len(sensors) not in {1, 2} or not all(map(_NAME.fullmatch, [*sensors, controller])):
         raise ValueError("not sensors, controller and highest temperature")
     return ChamberType(controller, _number(highest))
 

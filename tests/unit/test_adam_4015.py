@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import re
 
 import pytest
 from hypothesis import given
@@ -62,6 +63,11 @@ class Module:
 
 def thermometer(module, places=PLACES, **options):
     return Adam4015("oven", Session("oven", module), places, **options)
+
+
+async def connect_and_read(made):
+    await made.connect()
+    return await made.read_celsius()
 
 
 async def connected(module, **options):
@@ -143,6 +149,12 @@ async def test_channels_that_are_off_may_be_left_out_or_filled(reply):
     assert await (await connected(module)).read_celsius() == {"jig": 55.12, "air": 24.87}
 
 
+def test_a_channel_that_is_off_is_no_number_whatever_is_sent_for_it():
+    values = codec.readings("+055.12" * 6, (False, True, True, True, True, True))
+    assert math.isnan(values[0])
+    assert values[1:] == (55.12,) * 5
+
+
 def checked(text):
     return text + codec.checksum(text)
 
@@ -214,8 +226,7 @@ async def test_what_cannot_be_a_reply_is_never_a_number(question, reply):
     module.replies[question] = reply
     made = thermometer(module)
     with pytest.raises(BadReplyError):
-        await made.connect()
-        await made.read_celsius()
+        await connect_and_read(made)
     with pytest.raises(LinkLostError):
         await made.read_celsius()
 
@@ -257,7 +268,8 @@ def test_any_values_are_refused_or_six(reply):
     with contextlib.suppress(ValueError):
         values = codec.readings(reply[1:], ALL_ON)
         assert len(values) == codec.CHANNELS
-        assert all(math.isnan(value) or len(reply) >= 5 for value in values)
+        written = {float(token) for token in re.findall(r"[+-][0-9]+\.[0-9]+", reply)}
+        assert {value for value in values if not math.isnan(value)} <= written
 
 
 @pytest.mark.parametrize(

@@ -92,9 +92,10 @@ def test_frames_as_they_are_sent(frame, frame_format, value, status, count):
         (b"\x00" * 300 + b"\r\n", UNREADABLE),
     ],
 )
-def test_everything_else_is_a_row_without_a_number(frame, status):
-    rows = read(frame)
-    assert [word for _, word in rows] == [status]
+@pytest.mark.parametrize("count", [1, MANY_LINES])
+def test_everything_else_is_a_row_without_a_number(frame, status, count):
+    rows = read(frame * count)
+    assert [word for _, word in rows] == [status] * count
     assert numbers(rows) == []
 
 

@@ -116,6 +116,16 @@ def test_what_was_stamped_keeps_its_second():
     assert buffer.take() == [(1.0, b"aa"), (2.0, b"bb"), (3.0, b"cc")]
 
 
+def test_counting_may_begin_anew():
+    buffer = StreamBuffer()
+    buffer.append(9.0, b"aaaa")
+    buffer.stamp([(4, 1.0)])
+    buffer.count_from(0)
+    buffer.append(9.0, b"bb")
+    buffer.stamp([(2, 2.0)])
+    assert buffer.take() == [(2.0, b"bb")]
+
+
 def test_stamps_of_bytes_not_here_yet_do_not_reach_further():
     buffer = StreamBuffer()
     buffer.append(9.0, b"aab")

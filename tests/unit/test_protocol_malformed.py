@@ -1,8 +1,4 @@
-"""Files with mistakes: each mistake is found on its line, and nothing else is.
-
-In the corpus a line with `#!` holds a mistake. What follows are words of the message, apart by `;`; problems of one
-line are apart by `&&`.
-"""
+"""Files with mistakes: each mistake is found on its line, and nothing else is. The corpus says itself what and where."""
 
 from pathlib import Path
 
@@ -10,7 +6,9 @@ import pytest
 
 from daemon.compile import load_plan
 from drivers.keithley.limits import LIMITS_2450
+from drivers.roles import PotentiostatLimits
 from protocols.errors import Problem, ProblemsFound
+from tests.support.malformed import compare
 
 REPOSITORY = Path(__file__).parents[2]
 MALFORMED = Path(__file__).parent / "malformed"
@@ -18,37 +16,20 @@ FORMATION = REPOSITORY / "protocols" / "library" / "formation.yaml"
 BM05 = REPOSITORY / "config" / "cells" / "bm05.yaml"
 
 
-def expected(text: str) -> list[tuple[int, list[str]]]:
-    """Line and words of each problem a file announces."""
-    found = []
-    for line, content in enumerate(text.splitlines(), start=1):
-        _, marked, words = content.partition("#!")
-        if marked:
-            found += [(line, [word.strip() for word in one.split(";")]) for one in words.split("&&")]
-    return found
-
-
-def refused(protocol: Path, cell: Path) -> tuple[Problem, ...]:
+def refused(protocol: Path, cell: Path, limits: PotentiostatLimits | None = LIMITS_2450) -> tuple[Problem, ...]:
     with pytest.raises(ProblemsFound) as found:
-        load_plan(protocol.read_text(), protocol.name, cell.read_text(), cell.name, LIMITS_2450)
+        load_plan(protocol.read_text(), protocol.name, cell.read_text(), cell.name, limits)
     return found.value.problems
-
-
-def compare(path: Path, problems: tuple[Problem, ...]) -> None:
-    announced = expected(path.read_text())
-    assert announced
-    told = "\n".join(map(str, problems))
-    assert {problem.file for problem in problems} == {path.name}
-    assert sorted(problem.line for problem in problems) == sorted(line for line, _ in announced), told
-    for line, words in announced:
-        assert any(problem.line == line and all(word in str(problem) for word in words) for problem in problems), (
-            f"line {line}: {words} is not in\n{told}"
-        )
 
 
 @pytest.mark.parametrize("path", sorted(MALFORMED.glob("protocol/*.yaml")), ids=lambda path: path.stem)
 def test_protocol_is_refused_where_it_is_wrong(path: Path) -> None:
     compare(path, refused(path, BM05))
+
+
+@pytest.mark.parametrize("path", sorted(MALFORMED.glob("log_only/*.yaml")), ids=lambda path: path.stem)
+def test_protocol_is_refused_by_a_rig_without_a_potentiostat(path: Path) -> None:
+    compare(path, refused(path, BM05, limits=None))
 
 
 @pytest.mark.parametrize("path", sorted(MALFORMED.glob("cell/*.yaml")), ids=lambda path: path.stem)

@@ -67,6 +67,16 @@ async def test_what_came_before_the_question_is_no_answer_to_it(far_end):
         assert await session.ask(Query("third", str, source="this test")) == "re third"
 
 
+async def test_what_the_loop_has_not_noticed_yet_is_no_answer_either():
+    with pty_cable() as cable:
+        cable.answer(lambda line: b"re " + line + b"\r")
+        link = SerialLink(cable.path, SerialLine(9600), timeout_second=TIMEOUT_SECOND)
+        await link.open()
+        cable.send(b"stale\r")
+        assert await link.ask("hello") == "re hello"
+        await link.close()
+
+
 @both
 async def test_nothing_in_time_is_no_reply_and_closes_the_link(far_end):
     async with session_over(far_end, lambda line: b"half") as (session, link):

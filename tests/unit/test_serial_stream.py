@@ -117,16 +117,27 @@ async def test_an_unplugged_port_gives_what_came_and_then_is_lost(cable):
 async def test_it_can_be_plugged_in_again(tmp_path):
     by_id = tmp_path / "usb-indicator"
     stream = stream_on(str(by_id))
-    for _ in range(2):
+    for total in (18, 36):
         with pty_cable() as cable:
             by_id.symlink_to(cable.path)
             await stream.open()
-            assert (stream.received_total, stream.take()) == (0, [])
+            assert stream.take() == []
             cable.send(FRAME)
-            assert await stream.wait_received(18, PATIENCE_REAL_SECOND)
+            assert await stream.wait_received(total, PATIENCE_REAL_SECOND)
             cable.unplug()
-            assert not await stream.wait_received(19, PATIENCE_REAL_SECOND)
+            assert not await stream.wait_received(total + 1, PATIENCE_REAL_SECOND)
             by_id.unlink()
+    await stream.close()
+
+
+async def test_counting_goes_on_where_a_simulated_cable_has_come_to(cable):
+    stream = stream_on(cable.path)
+    await stream.open()
+    stream.count_from(900)
+    cable.send(FRAME * 2)
+    assert await stream.wait_received(936, PATIENCE_REAL_SECOND)
+    stream.stamp([(900, 49.0), (918, 50.0), (936, 51.0)])
+    assert stream.take() == [(50.0, FRAME), (51.0, FRAME)]
     await stream.close()
 
 
@@ -152,11 +163,11 @@ async def test_a_port_opens_for_one_only(cable):
 
 async def test_seven_bits_and_parity_open_twice_on_a_terminal(cable):
     stream = stream_on(cable.path, character="7E1")
-    for _ in range(3):
+    sent = bytes(code | (code.bit_count() % 2) << 7 for code in FRAME)
+    for total in (18, 36, 54):
         await stream.open()
-        sent = bytes(code | (code.bit_count() % 2) << 7 for code in FRAME)
         cable.send(sent)
-        assert await stream.wait_received(18, PATIENCE_REAL_SECOND)
+        assert await stream.wait_received(total, PATIENCE_REAL_SECOND)
         lines = LineFramer(b"\r\n", SerialLine(9600, "7E1").parity).feed(stream.take())
         assert lines.data == FRAME
     await stream.close()
@@ -216,9 +227,8 @@ async def test_a_port_behind_a_serial_device_server(start):
             stream.take()
 
 
-async def test_giving_up_while_opening_leaves_no_port_open(cable):
-    closed = asyncio.Event()
-    port = SerialPort(cable.path, SerialLine(9600), received=lambda data: None, lost=lambda error: closed.set())
+async def give_up_opening(address):
+    port = SerialPort(address, SerialLine(9600), received=lambda data: None, lost=lambda error: None)
     opening = asyncio.ensure_future(port.open())
     await asyncio.sleep(0)
     opening.cancel()
@@ -226,8 +236,24 @@ async def test_giving_up_while_opening_leaves_no_port_open(cable):
         await opening
     assert not port.is_open
     await asyncio.get_running_loop().shutdown_default_executor()
+
+
+async def test_giving_up_while_opening_leaves_no_port_open(cable):
+    await give_up_opening(cable.path)
     await asyncio.sleep(0)
     assert cable.path not in open_paths(apart_from=cable.near)
+
+
+async def test_giving_up_while_connecting_leaves_no_connection():
+    hung_up = asyncio.Event()
+
+    async def wait_for_the_end(reader, writer):
+        await reader.read()
+        hung_up.set()
+
+    async with tcp_peer(wait_for_the_end) as address:
+        await give_up_opening(address)
+        await hung_up.wait()
 
 
 @pytest.mark.parametrize(("character", "parity"), [("8N1", Parity.NONE), ("7E1", Parity.EVEN), ("7O1", Parity.ODD)])

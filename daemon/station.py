@@ -1,0 +1,187 @@
+"""A station file's words as a rig's wiring, each setting tried on its driver before anything is connected."""
+
+from __future__ import annotations
+
+from daemon.pressure import PressureCalibration, area_of_die
+from daemon.station_file import (
+    ChamberSettings,
+    Instrument,
+    LoadCellSettings,
+    PotentiostatSettings,
+    RigSettings,
+    StationFile,
+    ThermometerSettings,
+    read_station,
+)
+from daemon.wiring import ChamberWiring, LoadCellWiring, PotentiostatWiring, RigWiring, ThermometerWiring
+from drivers.and_weighing.codec import AndFormat
+from drivers.registry import (
+    CHAMBERS,
+    LOAD_CELLS,
+    POTENTIOSTATS,
+    THERMOMETERS,
+    ChamberConnection,
+    Connection,
+    LoadCellConnection,
+    ThermometerConnection,
+)
+from protocols import units
+from protocols.errors import in_reading_order
+from protocols.source import Findings
+
+DRIVERS_BY_ROLE = {
+    "potentiostat": tuple(POTENTIOSTATS),
+    "load_cell": tuple(LOAD_CELLS),
+    "thermometer": tuple(THERMOMETERS),
+    "chamber": tuple(CHAMBERS),
+}
+TERMINALS = {"front": "FRON", "rear": "REAR"}
+LINE_ENDS = {"CR LF": b"\r\n", "CR": b"\r"}
+
+
+def load_station(text: str, file: str) -> StationFile:
+    """Read a station file and try every setting on its driver. Connects nothing and raises nothing."""
+    read = read_station(text, file, DRIVERS_BY_ROLE)
+    findings = Findings(read.source)
+    for rig_name, rig in read.rigs.items():
+        for role, instrument in rig.instruments.items():
+            if instrument.driver not in DRIVERS_BY_ROLE[role]:
+                continue
+            try:
+                _make(f"{rig_name}.{role}", instrument)
+            except ValueError as error:
+                findings.error(("rigs", rig_name, role), str(error), "correct it", at_key=True)
+    problems = in_reading_order([*read.problems, *findings.problems])
+    return StationFile(read.source, read.station, read.rigs, tuple(problems))
+
+
+def rig_wiring(name: str, said: RigSettings, cell_diameter_mm: float | None) -> RigWiring:
+    """A rig as it is to be connected.
+
+    Args:
+        name: the rig's.
+        said: of a station file without errors.
+        cell_diameter_mm: of the cell file's fixture, which wins over the station's; None when it says nothing.
+
+    Raises:
+        ValueError: pressure needs an area, and neither file gives a diameter.
+    """
+    potentiostat, load_cell, thermometer, chamber = said.potentiostat, said.load_cell, said.thermometer, said.chamber
+    return RigWiring(
+        name=name,
+        potentiostat=None
+        if potentiostat is None
+        else PotentiostatWiring(
+            driver=potentiostat.driver, connection=_potentiostat(f"{name}.potentiostat", potentiostat)
+        ),
+        load_cell=None
+        if load_cell is None
+        else LoadCellWiring(
+            driver=load_cell.driver,
+            connection=_load_cell(f"{name}.load_cell", load_cell),
+            calibration=pressure_calibration(load_cell, _diameter_mm(name, said, cell_diameter_mm)),
+        ),
+        thermometer=None
+        if thermometer is None
+        else ThermometerWiring(
+            driver=thermometer.driver,
+            connection=_thermometer(f"{name}.thermometer", thermometer),
+            every_second=thermometer.every_s,
+        ),
+        chamber=None
+        if chamber is None
+        else ChamberWiring(driver=chamber.driver, connection=_chamber(f"{name}.chamber", chamber)),
+    )
+
+
+def pressure_calibration(said: LoadCellSettings, diameter_mm: float) -> PressureCalibration:
+    """How displayed values become pressure on a cell of a diameter. Raises `ValueError` when the gain is not said."""
+    newton_per_unit = said.newton_per_unit
+    if newton_per_unit is None:
+        raise ValueError(f"how many newtons 1 {said.unit} is, is not known")
+    return PressureCalibration(
+        newton_per_unit=newton_per_unit,
+        area_square_metre=area_of_die(units.metre(diameter_mm)),
+        zero_displayed=said.calibration.zero,
+        zero_drift_newton_per_kelvin=said.calibration.zero_drift_newton_per_K,
+        gain_drift_per_kelvin=said.calibration.gain_drift_per_K,
+        reference_celsius=said.calibration.reference_temperature_C,
+        certificate=said.calibration.certificate,
+    )
+
+
+def _diameter_mm(name: str, said: RigSettings, cell_diameter_mm: float | None) -> float:
+    diameter_mm = cell_diameter_mm or (said.fixture.diameter_mm if said.fixture else None)
+    if diameter_mm is None:
+        hint = "write fixture: {diameter_mm: 10} into the cell file or the station file"
+        raise ValueError(f"{name}: pressure needs an area; {hint}")
+    return diameter_mm
+
+
+def _potentiostat(name: str, said: PotentiostatSettings) -> Connection:
+    return Connection(
+        name=name,
+        address=said.address,
+        serial_number=said.serial_number,
+        terminals=TERMINALS[said.terminals],
+        timeout_second=said.timeout_s,
+    )
+
+
+def _load_cell(name: str, said: LoadCellSettings) -> LoadCellConnection:
+    """Raises `ValueError` for a frame that no indicator sends."""
+    return LoadCellConnection(
+        name=name,
+        address=said.address,
+        frame_format=AndFormat(
+            unit=said.unit,
+            weight=said.weight,
+            decimal_mark=said.decimal_mark,
+            line_end=LINE_ENDS[said.line_end],
+            address=said.bus_address,
+            is_wide=said.wide,
+        ),
+        baud=said.baud,
+        character=said.character,
+        model=said.model or "",
+        serial_number=said.serial_number or "",
+    )
+
+
+def _thermometer(name: str, said: ThermometerSettings) -> ThermometerConnection:
+    channels = said.channels
+    return ThermometerConnection(
+        name=name,
+        address=said.address,
+        channel_by_place={"jig": channels.jig} | ({} if channels.air is None else {"air": channels.air}),
+        bus_address=said.bus_address,
+        baud=said.baud,
+        has_checksum=said.checksum,
+        range_code=said.range_code,
+        timeout_second=said.timeout_s,
+    )
+
+
+def _chamber(name: str, said: ChamberSettings) -> ChamberConnection:
+    return ChamberConnection(name=name, address=said.address, controller=said.controller, timeout_second=said.timeout_s)
+
+
+def _make(name: str, said: Instrument) -> None:
+    """Make a driver, and forget it. Raises `ValueError` for a setting that the driver refuses."""
+    match said:
+        case PotentiostatSettings():
+            POTENTIOSTATS[said.driver].make(_potentiostat(name, said), _no_time, None)
+        case LoadCellSettings():
+            LOAD_CELLS[said.driver](_load_cell(name, said), _no_time)
+        case ThermometerSettings():
+            THERMOMETERS[said.driver](_thermometer(name, said), None)
+        case ChamberSettings():
+            CHAMBERS[said.driver](_chamber(name, said), _no_wait, None)
+
+
+def _no_time() -> float:
+    return 0.0
+
+
+async def _no_wait(second: float) -> None:
+    """Nothing that is made here is ever asked to wait."""
