@@ -17,6 +17,7 @@ from daemon.bench_process import BenchProcess
 from daemon.bench_rig import wiring_of
 from daemon.clock import BenchClock, Clock, ControlPort, real_second, real_utc_second
 from daemon.engine import ENGINE_VERSION, Run
+from daemon.events import RunStarted
 from daemon.plan import Plan
 from daemon.rig import Rig
 from daemon.runner import Progress, Runner
@@ -100,7 +101,7 @@ async def simulate(simulation: Simulation, tell: Callable[[Progress], None]) -> 
                 tell=tell,
             )
             with _stopping_on_signals(runner):
-                run = await runner.run_to_end()
+                run = await runner.run_to_end(RunStarted())
             run_time_second = runner.run_time_second
             run_file.seal()
         finally:

@@ -22,6 +22,7 @@ from daemon.events import (
     MakeSafe,
     ReadingsStored,
     ReadingsSummary,
+    Resumed,
     Row,
     RunStarted,
     SegmentEnded,
@@ -89,7 +90,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     number of the present segment (from 1; 0 before the first), `segment_ended` says that its record is written, `rows`
     counts the cell rows stored so far and `stream_rows` those of the other streams; `stream_carried_rows` holds, by
     stream and interlock, the rows running that broke it up to now. `in_band_since_second` is the run time from which
-    the jig has been within the band of the equilibration that is going on.
+    the jig has been within the band of the equilibration that is going on. `start_due_second` is the run time at which
+    the present segment was to be started: if it was, and nobody lived to say so, that is when.
     """
 
     plan: Plan
@@ -97,10 +99,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     position: int = 0
     passes: dict[int, int] = {}
     segment: int = 0
+    start_due_second: float = 0.0
     segment_started_second: float | None = None
     segment_ended: bool = False
     rows: int = 0
     fold: SegmentFold = SegmentFold()
+    resume_count: int = 0
     stream_rows: dict[str, int] = {}
     stream_carried_rows: dict[str, dict[str, int]] = {}
     in_band_since_second: float | None = None
@@ -121,11 +125,41 @@ encode_run = msgspec.json.Encoder().encode
 decode_run = msgspec.json.Decoder(Run).decode
 
 
-def advance(run: Run, event: Event, now_second: float) -> tuple[Run, tuple[Effect, ...]]:  # noqa: ARG001
+def advance(run: Run, event: Event, now_second: float) -> tuple[Run, tuple[Effect, ...]]:
     """The run after an event, and what must then be done. Pure; `now_second` is the run time of the event."""
+    after, effects = _reacted(run, event)
+    if any(isinstance(effect, StartSegment) for effect in effects) and not isinstance(event, Resumed):
+        after = msgspec.structs.replace(after, start_due_second=now_second)
+    return after, effects
+
+
+def effects_due(run: Run) -> tuple[Effect, ...]:
+    """What may not have been carried out when the daemon died with this state. All of it may be repeated."""
+    match run.phase:
+        case Phase.SETTING:
+            step = run.plan.steps[run.position]
+            return (SetChamber(temperature_celsius=step.temperature_celsius),) if isinstance(step, SetStep) else ()
+        case Phase.STARTING:
+            compact = (CompactSegment(segment=run.segment - 1),) if run.segment > 1 else ()
+            return (StartSegment(segment=run.segment, position=run.position), *compact)
+        case Phase.MEASURING:
+            forget = (ForgetSegment(segment=run.segment - 1),) if run.segment > 1 else ()
+            return (*forget, *((EndSegment(segment=run.segment),) if run.fold.equilibrated else ()))
+        case Phase.STOPPING:
+            return (MakeSafe(why=run.reason),)
+        case Phase.NEW | Phase.FINISHED:
+            return ()
+        case _:
+            assert_never(run.phase)
+
+
+def _reacted(run: Run, event: Event) -> tuple[Run, tuple[Effect, ...]]:
     match event:
         case RunStarted():
             return _enter(run, 0, ())
+        case Resumed():
+            resumed = msgspec.structs.replace(run, resume_count=run.resume_count + 1)
+            return resumed, effects_due(resumed)
         case SegmentStarted():
             return _segment_started(run, event)
         case BlockStored():
@@ -302,7 +336,8 @@ def _stop(run: Run, outcome: Outcome, reason: str, effects: tuple[Effect, ...] =
 
 def _made_safe(run: Run, event: MadeSafe) -> tuple[Run, tuple[Effect, ...]]:
     if event.verified:
-        return msgspec.structs.replace(run, phase=Phase.FINISHED), ()
+        forget = (ForgetSegment(segment=run.segment),) if run.segment and run.segment_ended else ()
+        return msgspec.structs.replace(run, phase=Phase.FINISHED), forget
     reason = f"{run.reason}; NOT verified safe: {event.text}"
     return msgspec.structs.replace(run, phase=Phase.FINISHED, outcome=Outcome.FAILED, reason=reason), ()
 

@@ -128,6 +128,13 @@ class SegmentEnded(msgspec.Struct, frozen=True, kw_only=True, tag="segment_ended
     record: SegmentRecord
 
 
+class Resumed(msgspec.Struct, frozen=True, kw_only=True, tag="resumed", tag_field="event"):
+    """The daemon is back after `away_second` and holds the run again; `cause` says why it was away, as far as known."""
+
+    cause: str
+    away_second: float
+
+
 class StopRequested(msgspec.Struct, frozen=True, kw_only=True, tag="stop_requested", tag_field="event"):
     """Somebody asked for the end; the cell was made safe before this was written."""
 
@@ -156,6 +163,7 @@ Event = (
     | ReadingsStored
     | ChamberSet
     | SegmentEnded
+    | Resumed
     | StopRequested
     | InstrumentFailed
     | MadeSafe

@@ -58,6 +58,10 @@ class StreamLogger(Protocol):
         """All rows up to now that were not taken before; None when there are none. Never raises for an instrument."""
         ...
 
+    def gap(self, at_second: float) -> LoggedRows:
+        """The one row that stands for an outage which began at a run time."""
+        ...
+
     async def close(self) -> None:
         """Stop gathering."""
         ...
@@ -81,7 +85,7 @@ class TemperatureLogger:
         self._every_second = every_second
         self._thermometer = thermometer
         self._chamber = chamber
-        self._beat = 0
+        self._beat = max(0, math.ceil((clock.now_second() - zero_second) / every_second - 1e-9))
         self._beaten = asyncio.Event()
         self._rows: list[tuple[float, float, float, float]] = []
         self._jig_second: list[float] = []
@@ -96,16 +100,11 @@ class TemperatureLogger:
             self._beaten.clear()
             await self._beaten.wait()
         rows, self._rows = self._rows, []
-        if not rows:
-            return None
-        elapsed, jig, air, setpoint = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
-        columns: dict[str, Floats | Integers] = {
-            "elapsed_second": elapsed,
-            "jig_temperature_celsius": jig,
-            "ambient_temperature_celsius": air,
-            "setpoint_temperature_celsius": setpoint,
-        }
-        return LoggedRows(self.stream, columns)
+        return _temperature_rows(rows) if rows else None
+
+    def gap(self, at_second: float) -> LoggedRows:
+        """See `StreamLogger`."""
+        return _temperature_rows([(at_second, math.nan, math.nan, math.nan)])
 
     def jig_celsius_before(self, run_time_second: Floats) -> Floats:
         """The jig's last temperature before each time, shape (n,); NaN where none was read yet."""
@@ -201,6 +200,10 @@ class PressureLogger:
             block = _gap(self._clock.now_second())
         return self._rows(block) if len(block.second) else None
 
+    def gap(self, at_second: float) -> LoggedRows:
+        """See `StreamLogger`."""
+        return self._rows(_gap(self._zero_second + at_second))
+
     async def close(self) -> None:
         """See `StreamLogger`."""
         if self._reconnecting is not None:
@@ -235,6 +238,17 @@ class PressureLogger:
                     self._clock.leave()
             else:
                 return
+
+
+def _temperature_rows(rows: list[tuple[float, float, float, float]]) -> LoggedRows:
+    elapsed, jig, air, setpoint = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
+    columns: dict[str, Floats | Integers] = {
+        "elapsed_second": elapsed,
+        "jig_temperature_celsius": jig,
+        "ambient_temperature_celsius": air,
+        "setpoint_temperature_celsius": setpoint,
+    }
+    return LoggedRows(TEMPERATURE_STREAM, columns)
 
 
 def _gap(at_second: float) -> LoadBlock:

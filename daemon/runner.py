@@ -26,6 +26,7 @@ from daemon.events import (
     MadeSafe,
     MakeSafe,
     ReadingsStored,
+    Resumed,
     Row,
     RunStarted,
     SegmentEnded,
@@ -83,7 +84,9 @@ class Runner:
         run_id: str,
         supervise_every_second: float,
         tell: Callable[[Progress], None],
+        run_time_second: float = 0.0,
     ) -> None:
+        """Take a run over; nothing happens yet. `run_time_second` is the run's time now, 0 for a new one."""
         self.run = run
         self._rig = rig
         self._clock = clock
@@ -91,7 +94,7 @@ class Runner:
         self._run_id = run_id
         self._every_second = supervise_every_second
         self._tell = tell
-        self._zero_second = clock.now_second()
+        self._zero_second = clock.now_second() - run_time_second
         self._asked_to_stop: str | None = None
         self._loggers: list[StreamLogger] = []
         self._readings: dict[str, float] = {}
@@ -107,8 +110,10 @@ class Runner:
         self._asked_to_stop = self._asked_to_stop or by
         self._clock.nudge()
 
-    async def run_to_end(self) -> Run:
-        """Carry the run out. Whatever is raised here, the cell was brought to open circuit first.
+    async def run_to_end(self, first: RunStarted | Resumed) -> Run:
+        """Carry the run out from its first event, or on from where it was left.
+
+        Whatever is raised here, the cell was brought to open circuit first.
 
         Raises:
             StoreError: the run's file refused; rows not stored are still in the instrument.
@@ -117,7 +122,9 @@ class Runner:
         self._clock.join()
         try:
             self._loggers = await loggers_of(self._rig, self._clock, self._zero_second)
-            await self._submit(RunStarted())
+            await self._submit(first)
+            if isinstance(first, Resumed):
+                await self._note_gaps(self.run_time_second - first.away_second)
             while self.run.phase is not Phase.FINISHED:
                 await self._wait()
                 await self._supervise()
@@ -178,6 +185,11 @@ class Runner:
             logged = await logger.take()
             if logged is not None:
                 await self._store_readings(logged)
+
+    async def _note_gaps(self, at_second: float) -> None:
+        """One row without a reading in each stream that nobody listened to while the daemon was away."""
+        for logger in self._loggers:
+            await self._store_readings(logger.gap(at_second))
 
     async def _store_readings(self, logged: LoggedRows) -> None:
         first_seq = self.run.stream_rows.get(logged.stream, 0) + 1
@@ -278,16 +290,15 @@ class Runner:
     async def _start_segment(self, effect: StartSegment) -> None:
         potentiostat = self._rig.potentiostat
         program = program_for(self.run.step)
-        intended_second = self._clock.now_second()
         token = segment_token(self._run_id, effect.segment)
         try:
             started_second = await self._reach(lambda: potentiostat.start_segment(token, program))
         except DriverError as error:
             await self._submit(InstrumentFailed(role="potentiostat", error=type(error).__name__, text=str(error)))
             return
-        if math.isnan(started_second):
-            started_second = intended_second
         run_time_second = started_second - self._zero_second
+        if math.isnan(started_second):
+            run_time_second = self.run.start_due_second
         await self._submit(SegmentStarted(segment=effect.segment, started_second=run_time_second))
 
     async def _set_chamber(self, temperature_celsius: float) -> None:

@@ -146,7 +146,8 @@ def test_last_step_completes_the_run_only_once_it_is_safe() -> None:
     assert (run.phase, run.outcome) == (Phase.STOPPING, Outcome.COMPLETED)
     assert effects == (MakeSafe(why="all steps done"), CompactSegment(segment=1))
     run, effects = advance(run, MadeSafe(verified=True, text=""), 0.0)
-    assert (run.phase, run.outcome, effects) == (Phase.FINISHED, Outcome.COMPLETED, ())
+    assert (run.phase, run.outcome) == (Phase.FINISHED, Outcome.COMPLETED)
+    assert effects == (ForgetSegment(segment=1),)
 
 
 def test_cell_that_is_not_known_to_be_safe_fails_the_run() -> None:

@@ -276,8 +276,8 @@ def test_records_hold_every_row_and_every_charge_once(protocol: list[Item], rand
 @given(protocol=protocols, random=randoms, mishap=mishaps)
 def test_replay_gives_the_same_run(protocol: list[Item], random: Random, mishap: float) -> None:
     history = play(plan(*flat(protocol), interlocks=INTERLOCKS), random, mishap)
-    journal = [encode_event(event) for event in history.events]
-    replayed = reduce(lambda run, entry: advance(run, decode_event(entry), 0.0)[0], journal, history.runs[0])
+    journal = [(float(at), encode_event(event)) for at, event in enumerate(history.events)]
+    replayed = reduce(lambda run, entry: advance(run, decode_event(entry[1]), entry[0])[0], journal, history.runs[0])
     assert replayed == history.runs[-1]
     assert encode_run(replayed) == encode_run(history.runs[-1])
 
@@ -289,7 +289,7 @@ def test_snapshot_and_later_events_give_the_same_run_and_the_same_work(
     history = play(plan(*flat(protocol), interlocks=INTERLOCKS), random, mishap)
     at = round(share * len(history.events))
     run = decode_run(encode_run(history.runs[at]))
-    for event, expected in zip(history.events[at:], history.effects[at:], strict=True):
-        run, effects = advance(run, event, 0.0)
+    for second, (event, expected) in enumerate(zip(history.events[at:], history.effects[at:], strict=True), at):
+        run, effects = advance(run, event, float(second))
         assert effects == expected
     assert run == history.runs[-1]
