@@ -20,8 +20,9 @@ from contextlib import closing
 from pathlib import Path
 from statistics import median
 
-from daemon.app import Simulation, Sources, simulate
+from daemon.app import Simulation, simulate
 from daemon.compile import load_plan
+from daemon.placing import Sources
 from drivers.registry import potentiostat
 
 REPOSITORY = Path(__file__).parents[1]

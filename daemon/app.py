@@ -1,45 +1,27 @@
-"""The one place where everything is put together: a station on a bench, a rig on a station, a run on a rig."""
+"""A simulation put together: a bench, its time, a rig on it, a run on the rig, and who listens."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-
-import msgspec
 
 from daemon.bench_process import BenchProcess
 from daemon.bench_rig import wiring_of
-from daemon.clock import BenchClock, Clock, ControlPort, real_second, real_utc_second
-from daemon.engine import ENGINE_VERSION, Run
-from daemon.events import RunStarted
+from daemon.clock import BenchClock, ControlPort, real_second, real_utc_second
+from daemon.engine import Run
+from daemon.placing import Placement, Sources, new_run_id, place_new
 from daemon.plan import Plan
-from daemon.rig import Rig
 from daemon.runner import Progress, Runner
-from daemon.store.records import RunHeader
-from daemon.store.run_file import RunFile
-from daemon.streams import STREAMS
 from daemon.wiring import connect_rig
 
-RUN_FILE_NAME = "run.sqlite"
+STATION = "bench"
 BENCH_LOG_NAME = "bench.jsonl"
 SUPERVISE_EVERY_SECOND_AT_MAX = 600.0
 SUPERVISE_EVERY_SECOND_LIVE = 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sources:
-    """The files a run was made from, as text: they are frozen with it."""
-
-    protocol_name: str
-    protocol_text: str
-    cell_name: str
-    cell_text: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,15 +44,8 @@ class Finished:
     run: Run
     run_id: str
     run_directory: Path
-    simulated: bool
     wall_second: float
     run_time_second: float
-
-
-def new_run_id(station: str, utc_second: float) -> str:
-    """`<station>-<utc>-<six random characters>`."""
-    stamp = datetime.fromtimestamp(utc_second, UTC).strftime("%Y%m%dT%H%M%SZ")
-    return f"{station}-{stamp}-{secrets.token_hex(3)}"
 
 
 async def simulate(simulation: Simulation, tell: Callable[[Progress], None]) -> Finished:
@@ -82,38 +57,34 @@ async def simulate(simulation: Simulation, tell: Callable[[Progress], None]) -> 
         BenchStartError, BenchGoneError, StoreError, DriverError.
     """
     began_second = real_second()
-    run_id = new_run_id("bench", real_utc_second())
+    run_id = new_run_id(STATION, real_utc_second())
+    placement = Placement(
+        station=STATION,
+        data_directory=simulation.data_directory,
+        supervise_every_second=SUPERVISE_EVERY_SECOND_AT_MAX
+        if simulation.pace is None
+        else SUPERVISE_EVERY_SECOND_LIVE,
+        simulated=True,
+        seed=simulation.seed,
+    )
     directory = simulation.data_directory / run_id
     directory.mkdir(parents=True)
     async with _bench(simulation, directory / BENCH_LOG_NAME) as (bench, clock):
         rig = await connect_rig(wiring_of(bench, simulation.potentiostat_driver), clock)
-        every_second = SUPERVISE_EVERY_SECOND_AT_MAX if simulation.pace is None else SUPERVISE_EVERY_SECOND_LIVE
-        header = _header(simulation, run_id, rig, clock, every_second)
-        run_file = RunFile.create(directory / RUN_FILE_NAME, header, STREAMS)
         try:
-            runner = Runner(
-                Run(plan=simulation.plan),
-                rig,
-                clock,
-                run_file,
-                run_id=run_id,
-                supervise_every_second=every_second,
-                tell=tell,
+            placed = place_new(
+                run_id, simulation.plan, simulation.sources, placement=placement, rig=rig, clock=clock, tell=tell
             )
-            with _stopping_on_signals(runner):
-                run = await runner.run_to_end(RunStarted())
-            run_time_second = runner.run_time_second
-            run_file.seal()
+            with _stopping_on_signals(placed.runner):
+                run = await placed.carry_out()
         finally:
-            run_file.close()
             await rig.close()
     return Finished(
         run=run,
         run_id=run_id,
         run_directory=directory,
-        simulated=True,
         wall_second=real_second() - began_second,
-        run_time_second=run_time_second,
+        run_time_second=placed.runner.run_time_second,
     )
 
 
@@ -129,33 +100,6 @@ async def _bench(simulation: Simulation, log_file: Path) -> AsyncIterator[tuple[
     finally:
         await clock.close()
     await bench.wait_for_end()
-
-
-def _header(simulation: Simulation, run_id: str, rig: Rig, clock: Clock, every_second: float) -> RunHeader:
-    return RunHeader(
-        run_id=run_id,
-        engine_version=str(ENGINE_VERSION),
-        simulated=True,
-        station="bench",
-        rig=rig.name,
-        started_utc_second=clock.utc_second(),
-        protocol_name=simulation.sources.protocol_name,
-        protocol_text=simulation.sources.protocol_text,
-        cell_name=simulation.sources.cell_name,
-        cell_text=simulation.sources.cell_text,
-        plan_json=msgspec.json.encode(simulation.plan),
-        seed=simulation.seed,
-        supervise_every_second=every_second,
-        instruments={
-            role: {
-                "maker": identity.maker,
-                "model": identity.model,
-                "serial_number": identity.serial_number,
-                "firmware": identity.firmware,
-            }
-            for role, identity in rig.identities.items()
-        },
-    )
 
 
 @contextlib.contextmanager

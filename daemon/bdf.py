@@ -26,7 +26,8 @@ class Labels(StrEnum):
 
 class Column(msgspec.Struct, frozen=True, kw_only=True):
     """One column. `kind` is "float", "integer" or "text"; floats are written with at most `decimals` digits after the
-    point, None writes every digit. `required` columns have a value in every row of a file."""
+    point, None writes every digit. `required` columns have a value in every row of a file.
+    """
 
     machine_name: str
     label: str
@@ -69,7 +70,9 @@ COLUMNS = (
         meaning="the UTC at which the run began, plus run time",
     ),
     Column(machine_name="voltage_volt", label="Voltage / V", required=True, meaning="as measured, never shifted"),
-    Column(machine_name="current_ampere", label="Current / A", required=True, meaning="as measured; + charges the cell"),
+    Column(
+        machine_name="current_ampere", label="Current / A", required=True, meaning="as measured; + charges the cell"
+    ),
     Column(
         machine_name="cycle_count",
         label="Cycle Count / 1",

@@ -28,9 +28,7 @@ class Pressure:
     charge_ampere_hour: Floats
 
 
-def with_pressures(
-    cycles: list[Cycle], halves_of_cycles: list[list[SegmentRecord]], pressure: Pressure
-) -> list[Cycle]:
+def with_pressures(cycles: list[Cycle], halves_of_cycles: list[list[SegmentRecord]], pressure: Pressure) -> list[Cycle]:
     """The cycles with their pressure columns.
 
     Levels are medians of 10 s, not extremes, which noise alone moves: `start` of the first 10 s of the cycle,
@@ -93,9 +91,7 @@ def _breathing(
     return found
 
 
-def _drift(
-    halves: list[SegmentRecord], levels: dict[int, float | None], pressure: Pressure
-) -> list[tuple[int, float]]:
+def _drift(halves: list[SegmentRecord], levels: dict[int, float | None], pressure: Pressure) -> list[tuple[int, float]]:
     discharges = [half for half in halves if half.half == DISCHARGE]
     found = []
     if halves and halves[0].half == CHARGE and discharges:

@@ -1,14 +1,14 @@
 """For researchers: a run, finished or being measured, as pandas tables in one line.
 
-    from daemon.reader import read_run
-    run = read_run("data/<run>")
-    run.rows.plot("test_time_second", "voltage_volt")
+from daemon.reader import read_run
+run = read_run("data/<run>")
+run.rows.plot("test_time_second", "voltage_volt")
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,14 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from daemon.bdf import COLUMNS
-from daemon.cell_rows import last_value_before, passed, since, starts_of
+from daemon.cell_rows import Integers, last_value_before, passed, since, starts_of
 from daemon.cycles import Cycle, cycle_numbers
-from daemon.plan import CELL_STREAM, CurrentStep, PlanStep
+from daemon.engine import end_of_segment
+from daemon.events import SegmentRecord
+from daemon.gaps import Gap, cell_gaps, stream_gaps
+from daemon.plan import CELL_STREAM, CurrentStep, RestStep
 from daemon.result import Result, measured_cycles, result_of
-from daemon.run_files import DATA_DIRECTORY, find_run
+from daemon.run_files import DATA_DIRECTORY, find_run_file
 from daemon.run_metadata import run_metadata
 from daemon.store.blocks import ELAPSED
 from daemon.store.reading import read_rows
@@ -30,7 +32,13 @@ from daemon.streams import PRESSURE_STREAM, TEMPERATURE_STREAM
 
 DEFAULT_MAX_AGE_SECOND = 5.0
 STEP_TYPES = {"charge": "CC_CHG", "discharge": "CC_DCH", None: "OCV"}
-TIME_COLUMN = "test_time_second"
+TIME = "test_time_second"
+PRESSURE_COLUMNS = {"surface_pressure_pa": "surface_pressure_pa"}
+TEMPERATURE_COLUMNS = {
+    "ambient_temperature_celsius": "ambient_temperature_celsius",
+    "temperature_t1_celsius": "jig_temperature_celsius",
+}
+"""Columns of the cell's rows, and where they come from in the other stream."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -86,23 +94,136 @@ def read_run(
         NoSuchRunError: no run, or several, fit.
         StoreError: the file is damaged or of another version.
     """
-    directory, path = _run_file(run, data)
+    path = find_run_file(run, data)
     with RunFile.read_only(path) as run_file, run_file.reading():
-        result = result_of(run_file, directory)
+        result = result_of(run_file, path.parent)
+        started_utc_second = result.header.started_utc_second
         cell = read_rows(run_file, CELL_STREAM)
-        pressure = _stream(run_file, PRESSURE_STREAM)
-        temperature = _stream(run_file, TEMPERATURE_STREAM)
-    cycles = measured_cycles(result, cell, pressure)
-    segments = segment_table(result, cell)
-    rows = joined_rows(result, segments, cell, pressure, temperature, max_age_s)
-    gaps = gaps_in(result, cell)
+        pressure = _stream(run_file, PRESSURE_STREAM, started_utc_second)
+        temperature = _stream(run_file, TEMPERATURE_STREAM, started_utc_second)
+    result = replace(result, cycles=measured_cycles(result, cell, pressure))
+    executed = executed_segments(result)
+    counted = cycle_numbers((segment.half for segment in executed), result.plan.cycle_starts_with)
+    segments = _table_of(executed, SegmentRecord)
+    segments.insert(1, "cycle_count", np.array(counted, np.int64))
+    rows = _rows(segments, cell, started_utc_second)
+    _join(rows, pressure, PRESSURE_COLUMNS, max_age_s)
+    _join(rows, temperature, TEMPERATURE_COLUMNS, max_age_s)
     return RunData(
-        directory=directory,
+        directory=path.parent,
         rows=rows,
-        cycles=pd.DataFrame([msgspec.structs.asdict(cycle) for cycle in cycles], columns=list(Cycle.__struct_fields__)),
+        cycles=_table_of(result.cycles, Cycle),
         segments=segments,
         pressure=pressure,
         temperature=temperature,
-        metadata=run_metadata(result, gaps),
+        metadata=run_metadata(result, _gaps(result, cell, pressure, temperature)),
         result=result,
     )
+
+
+def executed_segments(result: Result) -> list[SegmentRecord]:
+    """The executed segments, and last the one that is being executed, or was when the file was left; it has `ended_by`
+    "" and ends at its last row.
+    """
+    run = result.run
+    if run is None or run.segment_started_second is None or run.segment_ended:
+        return result.segments
+    present = end_of_segment(run, power_was_cycled=False)
+    return [*result.segments, msgspec.structs.replace(present, ended_by="", abnormal=False)]
+
+
+def _stream(run_file: RunFile, stream: str, started_utc_second: float) -> pd.DataFrame | None:
+    if stream not in run_file.schemas:
+        return None
+    rows = read_rows(run_file, stream)
+    if rows.empty:
+        return None
+    unix_second = started_utc_second + rows[TIME]
+    rows = rows.drop(columns=["segment", ELAPSED])
+    rows.insert(2, "unix_time_second", unix_second)
+    return rows
+
+
+def _table_of(records: Sequence[msgspec.Struct], kind: type[msgspec.Struct]) -> pd.DataFrame:
+    """Records as a table, their fields as columns; an absent number is NaN, whatever the others are."""
+    table = pd.DataFrame([msgspec.structs.asdict(record) for record in records], columns=list(kind.__struct_fields__))
+    numbers = [field.name for field in msgspec.structs.fields(kind) if field.type in (float, float | None)]
+    return table.astype(dict.fromkeys(numbers, np.float64))
+
+
+def _rows(segments: pd.DataFrame, cell: pd.DataFrame, started_utc_second: float) -> pd.DataFrame:
+    """The cell's rows with all that follows from them and from the segments they lie in."""
+    segment, second = cell["segment"].to_numpy(), cell[TIME].to_numpy()
+    volt, ampere = cell["voltage_volt"].to_numpy(), cell["current_ampere"].to_numpy()
+    starts = starts_of(segment)
+    counts = np.diff(starts, append=len(segment))
+    of_segment = segments.set_index("segment").reindex(segment[starts])
+    cycle = of_segment["cycle_count"].to_numpy(np.int64)
+    charge, energy = passed(segment, second, volt, ampere)
+    cycle_starts = starts[starts_of(cycle)] if len(starts) else starts
+    return pd.DataFrame(
+        {
+            TIME: second,
+            "unix_time_second": started_utc_second + second,
+            "voltage_volt": volt,
+            "current_ampere": ampere,
+            "cycle_count": np.repeat(cycle, counts),
+            "step_count": segment,
+            "step_id": _repeated(of_segment["step_id"], counts),
+            "step_type": _repeated(of_segment["half"].map(_step_type), counts),
+            "step_time_second": cell[ELAPSED].to_numpy(),
+            "record_index": cell["seq"].to_numpy(),
+            "charging_capacity_ah": charge.charging,
+            "discharging_capacity_ah": charge.discharging,
+            "net_capacity_ah": charge.net,
+            "cycle_charging_capacity_ah": since(charge.charging, cycle_starts),
+            "cycle_discharging_capacity_ah": since(charge.discharging, cycle_starts),
+            "step_charging_capacity_ah": since(charge.charging, starts),
+            "step_discharging_capacity_ah": since(charge.discharging, starts),
+            "charging_energy_wh": energy.charging,
+            "discharging_energy_wh": energy.discharging,
+        },
+        copy=False,
+    )
+
+
+def _step_type(half: str | None) -> str:
+    return STEP_TYPES[half if isinstance(half, str) else None]
+
+
+def _repeated(texts: pd.Series[str], counts: Integers) -> pd.Categorical:
+    codes, names = pd.factorize(texts)
+    return pd.Categorical.from_codes(np.repeat(codes, counts), categories=names)
+
+
+def _join(rows: pd.DataFrame, stream: pd.DataFrame | None, columns: Mapping[str, str], max_age_s: float) -> None:
+    """Put a stream's last readings beside the cell's rows, in place; a stream without any is left out."""
+    if stream is None:
+        return
+    for name, source in columns.items():
+        value = stream[source].to_numpy()
+        if np.isfinite(value).any():
+            rows[name] = last_value_before(rows[TIME].to_numpy(), stream[TIME].to_numpy(), value, max_age_s)
+
+
+def _gaps(
+    result: Result, cell: pd.DataFrame, pressure: pd.DataFrame | None, temperature: pd.DataFrame | None
+) -> list[Gap]:
+    read = np.isfinite(cell["voltage_volt"].to_numpy()) & np.isfinite(cell["current_ampere"].to_numpy())
+    segment = cell["segment"].to_numpy()[read]
+    sampling = {
+        step.step_id: step.sampling_second for step in result.plan.steps if isinstance(step, CurrentStep | RestStep)
+    }
+    of_segment = {record.segment: sampling[record.step_id] for record in executed_segments(result)}
+    starts = starts_of(segment)
+    sampling_second = np.repeat(
+        [of_segment[number] for number in segment[starts].tolist()], np.diff(starts, append=len(segment))
+    )
+    gaps = cell_gaps(segment, cell[TIME].to_numpy()[read], sampling_second)
+    for name, stream, column in (
+        (PRESSURE_STREAM, pressure, "surface_pressure_pa"),
+        (TEMPERATURE_STREAM, temperature, "jig_temperature_celsius"),
+    ):
+        if stream is not None:
+            gaps += stream_gaps(name, stream[TIME].to_numpy(), stream[column].to_numpy())
+    return gaps

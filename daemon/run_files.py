@@ -22,26 +22,25 @@ class NoSuchRunError(LookupError):
         if self.runs:
             names = ", ".join(run.name for run in self.runs)
             return f"{self.wanted} could be any of {names}; write more of the end of its name"
-        return f"{self.wanted}: no run file, and no run of that name in {self.data_directory}; `presscell runs` lists them"
+        return f"{self.wanted}: no run file, and no run of {self.data_directory} ends so; `presscell runs` lists them"
 
 
-def find_run(run: str | Path, data_directory: Path | str = DATA_DIRECTORY) -> Path:
-    """The folder of a run.
+def find_run_file(run: str | Path, data_directory: str | Path = DATA_DIRECTORY) -> Path:
+    """The file of a run.
 
     Args:
-        run: its folder, its run file, or the end of its id.
+        run: the file itself, the run's folder, or the end of its id.
         data_directory: where the folders of runs are, when `run` is the end of an id.
 
     Raises:
         NoSuchRunError: none, or several, fit.
     """
-    path = Path(run)
+    path, folder = Path(run), Path(data_directory)
     if path.is_file():
-        return path.parent
-    if (path / RUN_FILE_NAME).is_file():
         return path
-    folder = Path(data_directory)
-    fitting = [found.parent for found in sorted(folder.glob(f"*/{RUN_FILE_NAME}")) if found.parent.name.endswith(str(run))]
-    if len(fitting) != 1 or not str(run):
-        raise NoSuchRunError(str(run), folder, tuple(fitting))
-    return fitting[0]
+    if (path / RUN_FILE_NAME).is_file():
+        return path / RUN_FILE_NAME
+    found = [file for file in sorted(folder.glob(f"*/{RUN_FILE_NAME}")) if file.parent.name.endswith(str(run))]
+    if len(found) != 1 or not str(run):
+        raise NoSuchRunError(str(run), folder, tuple(file.parent for file in found))
+    return found[0]

@@ -6,6 +6,7 @@ import hashlib
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import PurePath
 from typing import Any
 
 import msgspec
@@ -25,20 +26,19 @@ SIMULATED_NOTE = "Made by a simulated laboratory. It tests software and says not
 _TEXTS = {"protocol_name", "protocol_text", "cell_name", "cell_text", "plan_json", "instruments"}
 
 
-def run_metadata(result: Result, gaps: list[Gap], resume_count: int) -> dict[str, Any]:
+def run_metadata(result: Result, gaps: list[Gap]) -> dict[str, Any]:
     """What a file with the run's rows needs beside it; units are the last word of each name.
 
     Args:
         result: the run.
         gaps: see `daemon.gaps`.
-        resume_count: how often the daemon took the run up again.
     """
     header = result.header
     cell = read_cell(header.cell_text, header.cell_name).cell
     return {
         "simulated": header.simulated,
         **({"note": SIMULATED_NOTE} if header.simulated else {}),
-        "run": _run(result, resume_count),
+        "run": _run(result),
         "sample": _sample(cell, result.plan),
         "reference_electrode": _reference(cell, result.plan),
         "fixture": _fixture(cell),
@@ -68,7 +68,7 @@ def software_versions() -> dict[str, str]:
     }
 
 
-def _run(result: Result, resume_count: int) -> dict[str, Any]:
+def _run(result: Result) -> dict[str, Any]:
     started = datetime.fromtimestamp(result.header.started_utc_second, UTC)
     return {
         "run_id": result.header.run_id,
@@ -79,7 +79,7 @@ def _run(result: Result, resume_count: int) -> dict[str, Any]:
         "run_time_second": result.run_time_second,
         "rows_of_the_cell": result.run.rows if result.run else 0,
         "cycles": len(result.cycles),
-        "resume_count": resume_count,
+        "resume_count": result.run.resume_count if result.run else 0,
     }
 
 
@@ -114,8 +114,8 @@ def _fixture(cell: Cell | None) -> dict[str, Any]:
     fixture = cell.fixture if cell else None
     if fixture is None:
         return {}
-    diameter_metre = None if fixture.diameter_mm is None else units.metre(fixture.diameter_mm)
-    pressure_MPa = fixture.applied_pressure_MPa
+    diameter_mm, pressure_MPa = fixture.diameter_mm, fixture.applied_pressure_MPa
+    diameter_metre = None if diameter_mm is None else units.metre(diameter_mm)
     return {
         "jig": fixture.jig,
         "die_diameter_metre": diameter_metre,
@@ -127,7 +127,7 @@ def _fixture(cell: Cell | None) -> dict[str, Any]:
 
 
 def _text(name: str, text: str) -> dict[str, str]:
-    return {"name": name, "sha256": hashlib.sha256(text.encode()).hexdigest(), "text": text}
+    return {"name": PurePath(name).name, "sha256": hashlib.sha256(text.encode()).hexdigest(), "text": text}
 
 
 def _rest_of(header: RunHeader) -> dict[str, Any]:

@@ -87,13 +87,14 @@ async def serve(loaded: LoadedBenchFile, log: BenchLog, *, end_when_lost: bool) 
     for ending in ENDING_SIGNALS:
         loop.add_signal_handler(ending, stop, ending.name.lower())
     assembly = assemble(loaded, log, time.time_ns() / SECOND_NS)
-    keeper = Timekeeper(assembly.bench, loop, assembly.laboratory.deliver)
+    laboratory = assembly.laboratory
+    keeper = Timekeeper(assembly.bench, loop, laboratory.deliver, laboratory.reach_ns)
     speed = loaded.content.speed
     ownership = Ownership(assembly.bench, keeper, speed=speed, end_when_lost=end_when_lost, stop=stop)
-    control = Listener(0, ControlPort(assembly.laboratory, keeper, ownership, stop).connect)
+    control = Listener(0, ControlPort(laboratory, keeper, ownership, stop).connect)
     assembly.open()
     control.accept()
-    cables = assembly.laboratory.hello()["cables"]
+    cables = laboratory.hello()["cables"]
     sys.stdout.write(json.dumps({"control": control.address, "cables": cables}) + "\n")
     sys.stdout.flush()
     why = await reason

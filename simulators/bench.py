@@ -36,22 +36,40 @@ class Bench:
 
     How time is cut never changes what happens: `conduct` to one limit or to many gives the same cell, bytes and log.
     At most one instrument may drive the cell's current.
+
+    Args:
+        cell: that all instruments are on.
+        driving: what drives its current, if anything does.
+        others: what only looks at it.
+        witness: of what the cell sees.
+        log: of the bench.
+        surrounding: what changes the cell's surroundings.
     """
 
     def __init__(
-        self, cell: CellUnderTest, driving: Device | None, others: Sequence[Device], witness: Witness, log: BenchLog
+        self,
+        cell: CellUnderTest,
+        driving: Device | None,
+        others: Sequence[Device],
+        witness: Witness,
+        log: BenchLog,
+        *,
+        surrounding: Sequence[Device] = (),
     ) -> None:
         self._cell = cell
         self._driving = driving
         self._others = tuple(others)
+        self._surrounding = tuple(surrounding)
         self._witness = witness
         self._log = log
-        devices = (driving, *others) if driving else tuple(others)
+        devices = (*surrounding, *((driving,) if driving else ()), *others)
         self.devices: Mapping[str, Device] = {device.name: device for device in devices}
-        self._streaming = [cast(StreamingDevice, device) for device in devices if hasattr(device, "take_emitted")]
+        self._streaming = {
+            device.name: cast(StreamingDevice, device) for device in devices if hasattr(device, "take_emitted")
+        }
         self._busy = {name: device.busy for name, device in self.devices.items()}
-        self._outputs = {name: OutputState() for name in self.devices}
-        self._relay_operations = dict.fromkeys(self.devices, 0)
+        self._outputs = {driving.name: OutputState()} if driving else {}
+        self._relay_operations = dict.fromkeys(self._outputs, 0)
 
     @property
     def now_ns(self) -> int:
@@ -94,14 +112,22 @@ class Bench:
 
     def take_emitted(self) -> dict[str, list[tuple[int, bytes]]]:
         """What instruments sent unasked since this was last asked, as `StreamingDevice` has it, by instrument."""
-        frames = {device.name: device.take_emitted() for device in self._streaming}
+        frames = {name: device.take_emitted() for name, device in self._streaming.items()}
         return {name: sent for name, sent in frames.items() if sent}
 
+    def bytes_per_second(self, name: str) -> float:
+        """Unasked bytes an instrument sends at most; 0 for one that only answers."""
+        device = self._streaming.get(name)
+        return 0.0 if device is None else device.bytes_per_second
+
     def power_cycle(self, name: str) -> None:
-        """Take an instrument's power away, which opens its relay, and give it back."""
-        self._cell.set_current(0.0)
-        self._witness.look()
-        self._switch("power_cycle", name, OutputState())
+        """Take an instrument's power away, which opens its relay if it has one, and give it back."""
+        if name in self._outputs:
+            self._cell.set_current(0.0)
+            self._witness.look()
+            self._switch("power_cycle", name, OutputState())
+        else:
+            self.write("power_cycle", instrument=name)
         self.devices[name].power_cycle(self.now_ns)
         self._witness.look()
 
@@ -173,9 +199,11 @@ class Bench:
         }
 
     def _next_stop_ns(self, limit_ns: int) -> int:
-        stop_ns = limit_ns if self._driving is None else self._driving.run_to(limit_ns)
-        if not self.now_ns <= stop_ns <= limit_ns:
-            raise BenchError(f"asked to run from {self.now_ns} to {limit_ns} ns, an instrument answered {stop_ns}")
+        stop_ns = limit_ns
+        for device in (*self._surrounding, *((self._driving,) if self._driving else ())):
+            asked_ns, stop_ns = stop_ns, device.run_to(stop_ns)
+            if not self.now_ns <= stop_ns <= asked_ns:
+                raise BenchError(f"asked to run from {self.now_ns} to {asked_ns} ns, {device.name} answered {stop_ns}")
         for device in self._others:
             if device.run_to(stop_ns) != stop_ns:
                 raise BenchError(f"{device.name} wants to change the cell, which only one instrument may drive")

@@ -8,28 +8,32 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import BaseModel, Field, ValidationError, create_model, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from simulators.cell_parameters import CellParameters
+from simulators.instrument_sections import (
+    SECTIONS_BY_TAG,
+    BuildSection,
+    Celsius,
+    InstrumentSection,
+    Name,
+    PotentiostatSection,
+    ProbeSection,
+    SensorSection,
+    SetupSection,
+    Strict,
+    TcpTransport,
+)
 
 Place = tuple[int, int]
 Keys = tuple[str | int, ...]
 Places = dict[Keys, tuple[Place, Place]]
 """Where the key and where the value of each field stands; of a section both are the key's place."""
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 QUOTES = "'\""
-Port = Annotated[int, Field(ge=0, le=65535)]
-Celsius = Annotated[float, Field(ge=-40, le=150)]
-
-
-class Strict(BaseModel):
-    """A part of the file: nothing unknown, nothing guessed, no NaN."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Window(Strict):
@@ -66,27 +70,6 @@ class CellSection(Strict):
         return cast(Strict, self.parameters).model_dump(exclude_none=True)
 
 
-class TcpTransport(Strict):
-    """A loopback TCP server; port 0 takes a free one. `dst_port` adds a dead-socket-termination port."""
-
-    kind: Literal["tcp"]
-    port: Port = 0
-    dst_port: Port | None = None
-
-
-class InstrumentSection(Strict):
-    """One instrument on the cell."""
-
-    name: Name
-    model: Literal["2450", "2460", "2461"]
-    role: Literal["potentiostat"]
-    serial_number: Annotated[str, Field(pattern=r"^[0-9A-Za-z]{1,20}$")]
-    firmware: Annotated[str, Field(pattern=r"^[0-9A-Za-z.]{1,20}$")]
-    power_on_off_state: Literal["NORM", "HIMP"] = "NORM"
-    line_frequency_Hz: Literal[50, 60] = 60
-    transport: TcpTransport
-
-
 class BenchFile(Strict):
     """A simulated laboratory."""
 
@@ -94,6 +77,7 @@ class BenchFile(Strict):
     seed: int = Field(default=1, ge=0)
     speed: float = Field(default=1.0, ge=0)
     utc_start: datetime | None = None
+    noise: bool = True
     cell: CellSection
     window: Window | None = None
     instruments: Annotated[list[InstrumentSection], Field(min_length=1)]
@@ -104,8 +88,10 @@ class BenchFile(Strict):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"two instruments are called {', '.join(twice)}; give each a name of its own")
-        if sum(instrument.role == "potentiostat" for instrument in self.instruments) > 1:
-            raise ValueError("two potentiostats drive one cell; leave one")
+        roles = [instrument.role for instrument in self.instruments]
+        twice = sorted({role for role in roles if roles.count(role) > 1})
+        if twice:
+            raise ValueError(f"two instruments are the {twice[0]} of one cell; leave one")
         return self
 
 
@@ -197,7 +183,7 @@ def _place(line_and_column: tuple[int, int]) -> Place:
 
 
 def _problem(file: str, details: Mapping[str, Any], places: Places) -> Problem:
-    keys: Keys = details["loc"]
+    keys = _written(details, places)
     known = keys
     while known not in places:
         known = known[:-1]
@@ -208,14 +194,26 @@ def _problem(file: str, details: Mapping[str, Any], places: Places) -> Problem:
     return Problem(file, place, path, *_what(details))
 
 
+def _written(details: Mapping[str, Any], places: Places) -> Keys:
+    """Where a problem is, in the words of the file: without what was chosen on the way, such as a model."""
+    keys: Keys = ()
+    for key in details["loc"]:
+        if key not in SECTIONS_BY_TAG or (*keys, key) in places:
+            keys = (*keys, key)
+    chooser = str(details.get("ctx", {}).get("discriminator", "")).strip(QUOTES)
+    return (*keys, chooser) if chooser else keys
+
+
 def _what(details: Mapping[str, Any]) -> tuple[str, str]:
     """What is wrong, and what to write instead."""
     keys: Keys = details["loc"]
     found = repr(details["input"])[:60]
     number = found.strip(QUOTES).replace(",", ".")
     match details["type"]:
-        case "missing":
+        case "missing" | "union_tag_not_found":
             return "is missing", ""
+        case "union_tag_invalid":
+            return _choice(details)
         case "extra_forbidden":
             return "unknown field", _suggestion(str(keys[-1]), _fields_beside(keys))
         case "invalid_key":
@@ -232,14 +230,28 @@ def _what(details: Mapping[str, Any]) -> tuple[str, str]:
     return f"{details['msg'][0].lower()}{details['msg'][1:]}, found {found}", ""
 
 
+def _choice(details: Mapping[str, Any]) -> tuple[str, str]:
+    """What is wrong with a field that decides which others there are."""
+    chooser = str(details["ctx"]["discriminator"]).strip(QUOTES)
+    found = details["input"][chooser]
+    if not isinstance(found, str):
+        return f"expected text, found {found!r}", f'write it in quotes: "{found}"'
+    known = [tag.strip(QUOTES) for tag in details["ctx"]["expected_tags"].split(", ")]
+    return f"nothing here is called {found!r}", _suggestion(found, known)
+
+
 def _fields_beside(keys: Keys) -> list[str]:
     """The fields that could stand where an unknown one does."""
-    sections: dict[str | int, type[BaseModel]] = {
+    sections: dict[str, type[BaseModel]] = SECTIONS_BY_TAG | {
         "cell": CellSection,
         "parameters": CellOverrides,
         "window": Window,
         "transport": TcpTransport,
-        "instruments": InstrumentSection,
+        "instruments": PotentiostatSection,
+        "sensor": SensorSection,
+        "setup": SetupSection,
+        "probes": ProbeSection,
+        "build": BuildSection,
     }
     above = [key for key in keys[:-1] if isinstance(key, str)]
     return list((sections[above[-1]] if above else BenchFile).model_fields)

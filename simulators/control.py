@@ -8,11 +8,12 @@ from typing import Any, Literal, cast
 import msgspec
 
 from simulators.bench import Bench
+from simulators.cable import Cable
 from simulators.device import SECOND_NS
-from simulators.faults import INSTRUMENT_FAULTS, FaultError, cable_fault, trouble
+from simulators.faults import CABLE_FAULTS, FaultError, cable_fault
 from simulators.owner import OnOwnerLost, OwnedError, Ownership
 from simulators.pace import ENDLESS_NS, Timekeeper
-from simulators.serve import Cable
+from simulators.troubles import TROUBLES, Details, Troubles
 
 LONGEST_REQUEST = 1 << 16
 BUSY = "an advance is under way; wait for its answer"
@@ -54,6 +55,10 @@ class Fault(Request, tag="fault"):
     real_second: float | None = None
     seed: int | None = None
     serial_number: str | None = None
+    newton: float | None = None
+    unit: str | None = None
+    channel: int | None = None
+    codes: tuple[int, ...] | None = None
 
 
 class Note(Request, tag="note"):
@@ -68,6 +73,7 @@ class End(Request, tag="end"):
 
 AnyRequest = Hello | Own | Advance | Cables | Fault | Note | End
 VERBS = ("hello", "own", "advance", "cables", "fault", "note", "end")
+POWER_CYCLE = "power_cycle"
 
 
 class _Numbered(msgspec.Struct):
@@ -115,11 +121,19 @@ class Laboratory:
             },
         }
 
-    def deliver(self) -> bool:
-        """Put what instruments sent unasked on their cables. Answers whether a host must read before time moves on."""
+    def deliver(self) -> None:
+        """Put what instruments sent unasked on their cables."""
         for name, frames in self.bench.take_emitted().items():
             self.cables[name].emit(frames)
-        return any(cable.full for cable in self.cables.values())
+
+    def reach_ns(self) -> int:
+        """How much bench time may pass until a host must read; 0 or less when none may."""
+        reaches_ns = [ENDLESS_NS]
+        for name, cable in self.cables.items():
+            rate, room_bytes = self.bench.bytes_per_second(name), cable.room_bytes
+            if rate and room_bytes is not None:
+                reaches_ns.append(int(room_bytes / rate * SECOND_NS))
+        return min(reaches_ns)
 
     def times(self) -> Answer:
         """The present time of the bench and its UTC, both in seconds."""
@@ -137,6 +151,7 @@ class ControlPort:
         self._keeper = keeper
         self._ownership = ownership
         self._stop = stop
+        self._troubles = Troubles()
 
     def connect(self) -> asyncio.Protocol:
         """A new connection."""
@@ -216,17 +231,21 @@ class ControlPort:
             known = ", ".join(self._laboratory.cables)
             raise FaultError(f"no cable is called {request.cable!r}; there are {known}")
         bench, device = self._laboratory.bench, self._laboratory.bench.devices[request.cable]
-        if request.kind == "power_cycle":
+        if request.kind == POWER_CYCLE:
             bench.power_cycle(request.cable)
-            cable.drop()
-        elif request.kind in INSTRUMENT_FAULTS:
-            trouble(device, request.kind, request.serial_number)
-        else:
+            self._laboratory.deliver()
+            cable.lose_power()
+        elif request.kind in TROUBLES:
+            self._troubles.make(device, request.kind, _details(request), bench.now_ns)
+        elif request.kind in CABLE_FAULTS:
             previous = cable.previous_reply
             fault = cable_fault(request.kind, real_second=request.real_second, seed=request.seed, previous=previous)
             cable.set_fault(fault)
+        else:
+            known = ", ".join((*CABLE_FAULTS, POWER_CYCLE, *TROUBLES))
+            raise FaultError(f"no fault is called {request.kind!r}; write one of {known}")
         if request.kind == "heal":
-            trouble(device, "heal", None)
+            self._troubles.heal(device, bench.now_ns)
         bench.write("fault", **_given(request))
 
 
@@ -262,8 +281,19 @@ def _traffic(cable: Cable) -> Answer:
     return {
         "sent_total": cable.sent_total,
         "received_total": cable.received_total,
+        "lost_total": cable.lost_total,
         "connected": cable.connected,
     }
+
+
+def _details(request: Fault) -> Details:
+    return Details(
+        serial_number=request.serial_number,
+        newton=request.newton,
+        unit=request.unit,
+        channel=request.channel,
+        codes=request.codes,
+    )
 
 
 def _given(request: Fault) -> Answer:

@@ -65,8 +65,10 @@ class CellUnderTest(Protocol):
 class Device(Protocol):
     """One simulated instrument: bytes in, bytes out, and what it does on its own between them.
 
-    The bench moves time as follows, and every instrument sees the same times: it asks each driving instrument
-    `run_to`, takes the earliest answer, lets the others run to it, brings the cell there, and calls `settle` on all.
+    The bench moves time as follows, and every instrument sees the same times: it asks those that change the cell's
+    surroundings `run_to`, then the one that drives its current, each for the earliest answer so far, lets the others
+    run to what came out, brings the cell there, and calls `settle` on all. Surroundings are asked for a stop that the
+    driving instrument may then undercut: their `run_to` changes nothing.
     """
 
     name: str
@@ -78,7 +80,7 @@ class Device(Protocol):
     def run_to(self, limit_ns: int) -> int:
         """Do on its own all that happens before `limit_ns`, at most up to the next change it makes to the cell.
 
-        Answers the time it stopped at: `limit_ns`, or earlier when it must then change the cell's current.
+        Answers the time it stopped at: `limit_ns`, or earlier when it must then change the cell or what is around it.
         May look at the cell by `forecast`; must not move or change it.
         """
         ...
@@ -99,6 +101,11 @@ class Device(Protocol):
 
 class StreamingDevice(Device, Protocol):
     """An instrument that also talks unasked."""
+
+    @property
+    def bytes_per_second(self) -> float:
+        """Unasked bytes it sends at most."""
+        ...
 
     def take_emitted(self) -> list[tuple[int, bytes]]:
         """Frames put on its cable since this was last asked, each with the bench time of its last byte, rising."""

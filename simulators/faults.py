@@ -2,12 +2,9 @@
 
 import random
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
-from simulators.device import Device
-
-CABLE_FAULTS = ("cut", "mute", "late", "garble", "half", "stale", "freeze", "heal")
-INSTRUMENT_FAULTS = ("power_cycle", "ignore_output_off", "swap_serial")
+CABLE_FAULTS = ("cut", "mute", "late", "garble", "parity", "half", "stale", "freeze", "heal")
 
 
 class FaultError(Exception):
@@ -77,6 +74,23 @@ class Garbled(Sound):
 
 
 @dataclass
+class Misread(Sound):
+    """In each reply one character, never the last, arrives with its top bit flipped: its parity is wrong."""
+
+    seed: int = 0
+    _random: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+
+    def spoil(self, reply: bytes) -> bytes:
+        """See `CableFault`."""
+        spoilt = bytearray(reply)
+        spoilt[self._random.randrange(max(1, len(reply) - 1))] ^= 0x80
+        return bytes(spoilt)
+
+
+@dataclass
 class Halved(Sound):
     """Every other reply stops half way; its rest comes in front of the next one."""
 
@@ -121,6 +135,8 @@ def cable_fault(kind: str, *, real_second: float | None, seed: int | None, previ
             return Mute()
         case "garble":
             return Garbled(seed=seed or 0)
+        case "parity":
+            return Misread(seed=seed or 0)
         case "half":
             return Halved()
         case "stale":
@@ -129,41 +145,4 @@ def cable_fault(kind: str, *, real_second: float | None, seed: int | None, previ
             if real_second is None or real_second <= 0:
                 raise FaultError("late needs real_second, a number above 0")
             return Sound(late_second=real_second)
-    known = ", ".join((*CABLE_FAULTS, *INSTRUMENT_FAULTS))
-    raise FaultError(f"no fault is called {kind!r}; write one of {known}")
-
-
-@runtime_checkable
-class MayIgnoreOutputOff(Protocol):
-    """An instrument whose output can refuse to switch off."""
-
-    ignore_output_off: bool
-
-
-@runtime_checkable
-class MaySwapSerial(Protocol):
-    """An instrument in whose place another of the same model can be put."""
-
-    def swap_serial(self, serial_number: str) -> None:
-        """Be another one from now on."""
-        ...
-
-
-def trouble(device: Device, kind: str, serial_number: str | None) -> None:
-    """Make an instrument do wrong: `ignore_output_off`, `swap_serial`, or neither any more (`heal`).
-
-    Raises:
-        FaultError: this instrument can't, or there is no serial number to swap to.
-    """
-    match kind:
-        case "heal":
-            if isinstance(device, MayIgnoreOutputOff):
-                device.ignore_output_off = False
-        case "ignore_output_off" if isinstance(device, MayIgnoreOutputOff):
-            device.ignore_output_off = True
-        case "swap_serial" if isinstance(device, MaySwapSerial):
-            if not serial_number:
-                raise FaultError("swap_serial needs serial_number, a text")
-            device.swap_serial(serial_number)
-        case _:
-            raise FaultError(f"{device.name} has no fault {kind}")
+    raise FaultError(f"a cable has no fault {kind!r}, only {', '.join(CABLE_FAULTS)}")

@@ -54,15 +54,20 @@ class Timekeeper:
     Args:
         bench: whose time it is.
         loop: of the process.
-        deliver: puts what was sent unasked on the cables, each time time has moved; answers whether an advance must
-            stop there (with `CABLE` as its reason) so that a host can read.
+        deliver: puts what was sent unasked on the cables, each time time has moved.
+        reach_ns: how far time may move until a host must read; an advance goes no farther, and says `CABLE`.
     """
 
     def __init__(
-        self, bench: Bench, loop: asyncio.AbstractEventLoop, deliver: Callable[[], bool] | None = None
+        self,
+        bench: Bench,
+        loop: asyncio.AbstractEventLoop,
+        deliver: Callable[[], None] = lambda: None,
+        reach_ns: Callable[[], int] = lambda: ENDLESS_NS,
     ) -> None:
         self._bench = bench
         self._deliver = deliver
+        self._cables_reach_ns = reach_ns
         self._loop = loop
         self._pace = 1.0
         self._anchor_ns = bench.now_ns
@@ -127,12 +132,16 @@ class Timekeeper:
         stopped_by = self._stop_early(movement)
         target_ns = min(movement.goal_ns, self._reach_ns(movement))
         while self._bench.now_ns < target_ns and not (movement.until_idle and not self._bench.busy):
-            self._endings += [(self._bench.now_ns, name) for name in self._bench.conduct(target_ns)]
+            reach_ns = self._cables_reach_ns() if movement.stops_for_cables else ENDLESS_NS
+            if reach_ns <= 0:
+                movement.goal_ns = self._bench.now_ns
+                stopped_by = CABLE
+                break
+            piece_ns = min(target_ns, self._bench.now_ns + reach_ns)
+            self._endings += [(self._bench.now_ns, name) for name in self._bench.conduct(piece_ns)]
+            self._deliver()
             stopped_by = self._stop_early(movement)
             target_ns = min(target_ns, movement.goal_ns)
-            if self._deliver is not None and self._deliver() and movement.stops_for_cables:
-                movement.goal_ns = target_ns = self._bench.now_ns
-                stopped_by = CABLE
         self._adapt(self._bench.now_ns - began_ns, self._loop.time() - began_second)
         if self._bench.now_ns >= movement.goal_ns or (movement.until_idle and not self._bench.busy):
             self._finish(movement, stopped_by)

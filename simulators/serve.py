@@ -1,73 +1,14 @@
-"""Serves simulated instruments on cables: a loopback TCP server each, whose traffic is counted and may be spoilt."""
+"""Serves simulated instruments on the loopback interface, a TCP server each."""
 
 import asyncio
 import socket
-from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol, cast
+from typing import cast
 
-from simulators.device import SECOND_NS
+from simulators.cable import Frame, Marks, Receive, WholeLines
 from simulators.faults import CableFault, Cut, Frozen, Sound
 
 LOOPBACK = "127.0.0.1"
-LONGEST_LINE = 1 << 20
-MARKS_KEPT = 1 << 16
-
-Receive = Callable[[bytes], bytes]
-"""Gives the instrument bytes and answers its reply, in no time of the bench."""
-
-
-class Cable(Protocol):
-    """One instrument's cable, as the control port sees it; `transport` is what it is made of."""
-
-    name: str
-    transport: str
-    sent_total: int
-    received_total: int
-
-    @property
-    def address(self) -> str:
-        """Where a host finds the instrument."""
-        ...
-
-    @property
-    def connected(self) -> bool:
-        """Whether a host is at the other end."""
-        ...
-
-    @property
-    def previous_reply(self) -> bytes:
-        """The last reply of the instrument, as it left it."""
-        ...
-
-    def open(self) -> None:
-        """Begin to serve."""
-        ...
-
-    def set_fault(self, fault: CableFault) -> None:
-        """Let this be wrong from now on, in place of what was wrong before."""
-        ...
-
-    def drop(self) -> None:
-        """Lose all connections; new ones are taken."""
-        ...
-
-    def emit(self, frames: Sequence[tuple[int, bytes]]) -> None:
-        """Send what comes unasked or late: frames, each with the bench time of its last byte in ns, rising."""
-        ...
-
-    @property
-    def full(self) -> bool:
-        """Whether a host must read before more may come unasked: a pty holds little, and loses what is too much."""
-        ...
-
-    def take_marks(self) -> list[tuple[int, float]]:
-        """Where unasked bytes ended since this was last asked: running offset and bench second after each frame."""
-        ...
-
-    def close(self) -> None:
-        """Stop serving."""
-        ...
 
 
 class TcpCable:
@@ -76,23 +17,31 @@ class TcpCable:
     Any number of hosts may connect, and each gets the replies to its own questions. Lines are put together by
     connection, so what a host that died left unfinished is not taken for the start of another's question.
 
+    Args:
+        name: of the instrument.
+        receive: see `Receive`.
+        port: 0 for any that is free.
+        line_end: what ends a line to the instrument.
+
     Raises:
         OSError: the port is taken.
     """
 
     transport = "tcp"
 
-    def __init__(self, name: str, receive: Receive, port: int) -> None:
+    def __init__(self, name: str, receive: Receive, port: int, *, line_end: bytes = b"\n") -> None:
         self.name = name
+        self.line_end = line_end
         self.sent_total = 0
         self.received_total = 0
+        self.lost_total = 0
         self.previous_reply = b""
         self._receive = receive
         self._listener = Listener(port, lambda: _Link(self))
         self._links: set[_Link] = set()
         self._talker: _Link | None = None
         self._fault: CableFault = Sound()
-        self._marks: deque[tuple[int, float]] = deque(maxlen=MARKS_KEPT)
+        self._marks = Marks()
 
     @property
     def address(self) -> str:
@@ -119,34 +68,32 @@ class TcpCable:
         for link in self._links:
             link.hold(held=isinstance(fault, Frozen))
 
+    @property
+    def room_bytes(self) -> None:
+        """See `Cable`: TCP holds what it is given, and tells the instrument to wait with its replies."""
+
+    def lose_power(self) -> None:
+        """See `Cable`. Its connections go."""
+        self.drop()
+
     def drop(self) -> None:
-        """See `Cable`."""
+        """Lose all connections; new ones are taken."""
         for link in tuple(self._links):
             link.abort()
 
-    def emit(self, frames: Sequence[tuple[int, bytes]]) -> None:
+    def emit(self, frames: Sequence[Frame]) -> None:
         """See `Cable`. They go to the host that talked last, or to all when it has gone; to nobody, they are lost."""
         links = [self._talker] if self._talker is not None else [*self._links]
         arriving = [(time_ns, self._fault.spoil(frame)) for time_ns, frame in frames]
         offset = self.sent_total
         for link in links:
             self._send(link, b"".join(data for _, data in arriving))
-        if self.sent_total == offset:
-            return
-        for time_ns, data in arriving:
-            offset += len(data)
-            self._marks.append((offset, time_ns / SECOND_NS))
-
-    @property
-    def full(self) -> bool:
-        """See `Cable`: TCP holds what it is given, and tells the instrument to wait with its replies."""
-        return False
+        if self.sent_total > offset:
+            self._marks.note(arriving, offset, sum(len(data) for _, data in arriving))
 
     def take_marks(self) -> list[tuple[int, float]]:
         """See `Cable`."""
-        marks = list(self._marks)
-        self._marks.clear()
-        return marks
+        return self._marks.take()
 
     def close(self) -> None:
         """See `Cable`."""
@@ -271,7 +218,7 @@ class _Link(asyncio.Protocol):
     def __init__(self, cable: TcpCable) -> None:
         self._cable = cable
         self._transport: asyncio.Transport | None = None
-        self._unfinished = b""
+        self._lines = WholeLines(cable.line_end)
         self._held = False
         self._congested = False
 
@@ -281,10 +228,8 @@ class _Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._cable.received_total += len(data)
-        lines, end, rest = (self._unfinished + data).rpartition(b"\n")
-        self._unfinished = rest[-LONGEST_LINE:]
-        if end:
-            self._cable.take(self, lines + end)
+        if lines := self._lines.feed(data):
+            self._cable.take(self, lines)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._transport = None

@@ -5,7 +5,7 @@ import logging
 
 import click
 
-VERBS = ("simulate", "check", "plan", "runs")
+VERBS = ("simulate", "check", "plan", "runs", "export", "report")
 
 
 class Verbs(click.Group):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.app import Sources
 from daemon.cli.files import read_text, refuse, show_problems, shown_name
 from daemon.compile import compile_protocol
+from daemon.placing import Sources
 from daemon.plan import Plan
 from drivers.registry import potentiostat
 from protocols.cell import Cell, read_cell

@@ -59,7 +59,7 @@ class BrokerAddress:
 class Client(aiomqtt.Client):
     """aiomqtt's client, made whole where 2.5 leaves something behind: see each method."""
 
-    def __init__(self, address: BrokerAddress, version: aiomqtt.ProtocolVersion, **options: Any) -> None:
+    def __init__(self, address: BrokerAddress, version: aiomqtt.ProtocolVersion, **options: Any) -> None:  # noqa: ANN401
         super().__init__(
             address.host,
             address.port,
@@ -102,7 +102,7 @@ class Client(aiomqtt.Client):
         finally:
             self._loop.call_soon_threadsafe(self._tried.set)
 
-    def _on_socket_register_write(self, client: paho.Client, userdata: Any, sock: Any) -> None:  # noqa: ANN401
+    def _on_socket_register_write(self, client: paho.Client, userdata: Any, sock: Any) -> None:  # noqa: ANN401, ARG002
         """The library registers a descriptor a moment later; by then a broker that died has taken it along."""
 
         def write() -> None:
@@ -171,7 +171,7 @@ class Connection:
     def _properties(self, message: Message) -> Properties | None:
         if message.expires_after_second is None or self.version is not aiomqtt.ProtocolVersion.V5:
             return None
-        properties = Properties(PacketTypes.PUBLISH)
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         properties.MessageExpiryInterval = message.expires_after_second
         return properties
 
@@ -196,7 +196,7 @@ class MqttOutlet:
         try:
             try:
                 await client.__aenter__()
-            except aiomqtt.MqttConnectError as error:
+            except aiomqtt.MqttCodeError as error:
                 code = error.rc.value if isinstance(error.rc, ReasonCode) else error.rc
                 if version is not aiomqtt.ProtocolVersion.V5 or code not in UNSUPPORTED_VERSION:
                     raise

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from daemon.store.errors import sqlite_told_as_store_error
@@ -28,7 +29,7 @@ class Cursors:
     """
 
     def __init__(self, path: Path | None, sink: str) -> None:
-        """Open the station's file, or make it. None: of a sink that forgets everything when it ends, remember nothing."""
+        """Open the station's file, or make it. None: remember nothing, for a sink that forgets everything too."""
         self._path = path or Path(":memory:")
         self._sink = sink
         with sqlite_told_as_store_error(self._path, "opening it"):
@@ -77,18 +78,23 @@ class Cursors:
     def shows(self, raised: Iterable[str], cleared: Iterable[str]) -> None:
         """Note the topics of alarms that were raised and cleared."""
         self._write("INSERT OR IGNORE INTO publish_alarm VALUES (?, ?)", [(self._sink, topic) for topic in raised])
-        self._write("DELETE FROM publish_alarm WHERE sink = ? AND topic = ?", [(self._sink, topic) for topic in cleared])
+        self._write(
+            "DELETE FROM publish_alarm WHERE sink = ? AND topic = ?", [(self._sink, topic) for topic in cleared]
+        )
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
 
-    def _write(self, statement: str, rows: list[tuple[str, ...]] | list[tuple[str, str, str, int]]) -> None:
+    def _write(self, statement: str, rows: Sequence[tuple[str | int, ...]]) -> None:
         if not rows:
             return
         with sqlite_told_as_store_error(self._path, "writing cursors"):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 self._connection.executemany(statement, rows)
-            finally:
                 self._connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+                raise

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 import msgspec
 
+from daemon.clock import real_second
 from daemon.cycles import Cycle
-from daemon.engine import Phase, Run, decode_run
+from daemon.engine import Run, decode_run
 from daemon.events import SegmentEnded, decode_event
 from daemon.plan import Plan
 from daemon.publish import payloads
 from daemon.publish.counting import CycleCounter
+from daemon.publish.cursors import Cursors
 from daemon.publish.payloads import Message, Origin
 from daemon.publish.topics import RigTopics
 from daemon.store.blocks import Block
 from daemon.store.reading import read_journal, read_snapshot
 from daemon.store.records import JournalEntry, RunHeader
 from daemon.store.run_file import RunFile
+
+REPEATED_REAL_SECOND = 5.0
+"""How much of what was acknowledged last is sent again on a new connection: a broker that died has acknowledged, and then
+forgotten, what it had not delivered or saved yet. Mosquitto can be told to save every second; see `config/broker`."""
 
 JOURNAL = ":journal"
 """The cursor of the journal, among those of the streams."""
@@ -45,25 +52,24 @@ class Batch:
 
 @dataclass(frozen=True)
 class Glance:
-    """How a run stands now: retained messages, all of its alarms among them, and the newest values."""
+    """How a run stands now: retained messages, the alarms that are on, and the newest values."""
 
     retained: tuple[Message, ...]
+    alarms: tuple[Message, ...]
     live: Message | None
     state: str
-    finished: bool
 
 
 class Outbox:
-    """One run as messages. Use it from one thread at a time: calls read the disk. All raise `StoreError`.
+    """One run as messages. Use it from one thread at a time: calls read and write the disk. All raise `StoreError`.
 
     Every row and journal entry after its cursor comes once, those that are stored meanwhile too. The run's file is
-    open only between the first call and `rest`.
+    open only between a call and `rest`.
     """
 
-    def __init__(self, run_file: Path, header: RunHeader, topics: RigTopics, cursors: Mapping[str, int]) -> None:
+    def __init__(self, run_file: Path, header: RunHeader, topics: RigTopics, cursors: Cursors) -> None:
         self.header = header
         self.topics = topics
-        self.finished = False
         self.origin = Origin(
             run_id=header.run_id,
             station=header.station,
@@ -72,36 +78,54 @@ class Outbox:
         )
         self._path = run_file
         self._plan = msgspec.json.decode(header.plan_json, type=Plan)
-        self._cursors = dict(cursors)
+        self._cursors = cursors
+        self._acknowledged: dict[str, int] | None = None
+        self._earlier: deque[tuple[float, dict[str, int]]] = deque()
+        """When, in real time, the cursors were passed on from which values, for the last few seconds."""
+        self._waiting = Batch()
         self._journal: Iterator[JournalEntry] = iter(())
         self._folded_seq = 0
         self._cycles = CycleCounter(self._plan)
+        self._over = False
         self._last_read: dict[str, Block] = {}
         self._newest: dict[str, Block] = {}
-        self._opened: RunFile | None = None
         self._state, self._since_utc_second = "", 0.0
+        self._opened: RunFile | None = None
 
     @property
-    def run_id(self) -> str:
-        """The run's id."""
-        return self.header.run_id
+    def over(self) -> bool:
+        """The run has ended, and its last entry is in a batch."""
+        return self._over
 
-    def next(self, *, records_wanted: bool = True) -> Batch:
-        """The next messages; empty when there is nothing new. Once taken they don't come again: keep them until sent.
+    def exchange(self, acknowledged: Batch | None, wanted: Callable[[str], bool]) -> Batch:
+        """The next messages, empty when there is nothing new; the same again until they are given as `acknowledged`.
 
-        Without `records_wanted` rows are passed over: nobody is there to have them.
+        Rows of topics that are not `wanted` are passed over: nobody is there to have them.
         """
-        messages, cursors = self._next_entries()
-        streams = list(self._file().schemas)
-        if not records_wanted:
-            cursors |= self._ends_of(streams)
-            streams = []
-        while streams and len(messages) < MESSAGES_A_BATCH:
-            found = {stream: self._next_records(stream, cursors) for stream in streams}
-            streams = [stream for stream in streams if found[stream] is not None]
-            messages += [message for message in found.values() if message is not None]
-        self._cursors |= cursors
-        return Batch(tuple(messages), cursors)
+        if acknowledged is not None and acknowledged is self._waiting:
+            # Forgotten first: should the disk refuse, no row is sent twice before the next start.
+            self._waiting = Batch()
+            self._earlier.append((real_second(), self._known()))
+            self._forget_earlier()
+            self._acknowledged = {**self._known(), **acknowledged.cursors}
+            self._cursors.advance(self.header.run_id, acknowledged.cursors)
+        if not self._waiting:
+            self._waiting = self._next(wanted)
+        return self._waiting
+
+    def repeat(self) -> None:
+        """There is a new connection: let the rows of the last few seconds come again. The journal isn't repeated."""
+        self._forget_earlier()
+        if not self._earlier:
+            return
+        cursors = {stream: seq for stream, seq in self._earlier[0][1].items() if stream != JOURNAL}
+        known = self._known()
+        self._acknowledged = {**dict.fromkeys(known, 0), **cursors, JOURNAL: known.get(JOURNAL, 0)}
+        self._earlier.clear()
+        records = self.topics.all_records
+        events = tuple(message for message in self._waiting.messages if not message.topic.startswith(records))
+        kept = {JOURNAL: self._waiting.cursors[JOURNAL]} if JOURNAL in self._waiting.cursors else {}
+        self._waiting = Batch(events, kept)
 
     def glance(self, utc_second: float, rest: Mapping[str, object]) -> Glance:
         """How the run stands now, `utc_second`; `rest` goes into the rig's state."""
@@ -119,17 +143,20 @@ class Outbox:
         live = payloads.live(self.origin, self._newest, counts, utc_second)
         return Glance(
             retained=tuple(self._retained(run, cycle_count, {"since_unix_second": self._since_utc_second, **rest})),
-            live=live and Message(self.topics.live, live, 0, expires_after_second=payloads.LIVE_EXPIRES_AFTER_SECOND),
+            alarms=tuple(self._alarms(run)),
+            live=live
+            if live is None
+            else Message(self.topics.live, live, 0, expires_after_second=payloads.LIVE_EXPIRES_AFTER_SECOND),
             state=state,
-            finished=run.phase is Phase.FINISHED,
         )
 
     def lag_rows(self) -> int:
-        """Rows that are stored and not yet sent."""
-        run_file = self._file()
-        with run_file.reading():
-            ends = run_file.read_ends()
-        return sum(ends.last_seq(stream) - self._cursors.get(stream, 0) for stream in run_file.schemas)
+        """Rows that are stored and not acknowledged."""
+        return sum(last - first + 1 for first, last in self._unacknowledged().values())
+
+    def finish(self) -> None:
+        """Note that the sink has all of this run."""
+        self._cursors.done(self.header.run_id)
 
     def rest(self) -> None:
         """Close the run's file, so that its owner can seal it; any other call opens it again."""
@@ -143,9 +170,44 @@ class Outbox:
             self._opened = RunFile.read_only(self._path)
         return self._opened
 
+    def _known(self) -> dict[str, int]:
+        """The cursors."""
+        if self._acknowledged is None:
+            self._cursors.follow(self.header.run_id, self._path.parent)
+            self._acknowledged = self._cursors.read(self.header.run_id)
+        return self._acknowledged
+
+    def _forget_earlier(self) -> None:
+        while self._earlier and self._earlier[0][0] < real_second() - REPEATED_REAL_SECOND:
+            self._earlier.popleft()
+
+    def _next(self, wanted: Callable[[str], bool]) -> Batch:
+        messages, cursors = self._next_entries()
+        to_come = self._unacknowledged()
+        for stream, (_, last_seq) in to_come.items():
+            if not wanted(self.topics.records(stream)):
+                cursors[stream] = last_seq
+        while len(messages) < MESSAGES_A_BATCH:
+            behind = [stream for stream, (_, last_seq) in to_come.items() if cursors.get(stream, 0) < last_seq]
+            if not behind:
+                break
+            for stream in behind:
+                first_seq = cursors.get(stream, to_come[stream][0] - 1) + 1
+                message, cursors[stream] = self._records(stream, first_seq)
+                messages.append(message)
+        return Batch(tuple(messages), cursors)
+
+    def _unacknowledged(self) -> dict[str, tuple[int, int]]:
+        """For each stream with rows after its cursor, the numbers of the first and the last of them."""
+        run_file, known = self._file(), self._known()
+        with run_file.reading():
+            ends = run_file.read_ends()
+        spans = {stream: (known.get(stream, 0) + 1, ends.last_seq(stream)) for stream in run_file.schemas}
+        return {stream: span for stream, span in spans.items() if span[0] <= span[1]}
+
     def _next_entries(self) -> tuple[list[Message], dict[str, int]]:
         """Messages of the journal's next entries; those before the cursor are only counted."""
-        told_seq = self._cursors.get(JOURNAL, 0)
+        told_seq = self._known().get(JOURNAL, 0)
         messages: list[Message] = []
         entries = list(islice(self._journal, ENTRIES_A_BATCH))
         if not entries:
@@ -163,50 +225,29 @@ class Outbox:
     def _fold(self, entry: JournalEntry) -> list[Cycle]:
         """The cycles an entry makes final."""
         if entry.kind == "made_safe":
-            self.finished = True
+            self._over = True
             return self._cycles.finish()
         event = decode_event(entry.body) if entry.kind == "segment_ended" else None
         return self._cycles.add(event.record) if isinstance(event, SegmentEnded) else []
 
     def _event(self, entry: JournalEntry) -> Message:
-        payload = payloads.event(
-            self.origin, entry.seq, entry.kind, entry.body, entry.run_time_second, entry.utc_second
-        )
+        happened = {"unix_time_second": entry.utc_second, "test_time_second": entry.run_time_second}
+        payload = payloads.event(self.origin, entry.seq, entry.kind, entry.body, happened)
         return Message(self.topics.event, payload)
 
     def _cycle(self, cycle: Cycle, *, retain: bool) -> Message:
         return Message(self.topics.cycle, payloads.cycle(self.origin, cycle), retain=retain)
 
-    def _next_records(self, stream: str, cursors: dict[str, int]) -> Message | None:
-        """The next rows of a stream after `cursors`, which it moves; None when there are none."""
-        first_seq = cursors.get(stream, self._cursors.get(stream, 0)) + 1
-        block = self._block_with(stream, first_seq)
-        if block is None:
-            return None
-        cursors[stream] = last_seq = min(block.last_seq, first_seq + ROWS_A_MESSAGE - 1)
-        schema = self._file().schemas[stream]
-        payload = payloads.records(self.origin, block, schema, first_seq, last_seq)
-        return Message(self.topics.records(stream), payload)
-
-    def _ends_of(self, streams: Iterable[str]) -> dict[str, int]:
-        """The last rows of streams that have any after their cursor."""
+    def _records(self, stream: str, first_seq: int) -> tuple[Message, int]:
+        """A message of rows from one that is there on, and the number of the last of them."""
         run_file = self._file()
-        with run_file.reading():
-            ends = run_file.read_ends()
-        return {stream: ends.last_seq(stream) for stream in streams if ends.last_seq(stream) > self._cursors.get(stream, 0)}
-
-    def _block_with(self, stream: str, seq: int) -> Block | None:
-        """The block that holds a row, or None while there is no such row."""
-        known = self._last_read.get(stream)
-        if known is not None and known.first_seq <= seq <= known.last_seq:
-            return known
-        run_file = self._file()
-        with run_file.reading():
-            if run_file.read_ends().last_seq(stream) < seq:
-                return None
-            block = _stored_block(run_file, stream, seq)
-        self._last_read[stream] = block
-        return block
+        block = self._last_read.get(stream)
+        if block is None or not block.first_seq <= first_seq <= block.last_seq:
+            with run_file.reading():
+                block = self._last_read[stream] = _stored_block(run_file, stream, first_seq)
+        last_seq = min(block.last_seq, first_seq + ROWS_A_MESSAGE - 1)
+        payload = payloads.records(self.origin, block, run_file.schemas[stream], first_seq, last_seq)
+        return Message(self.topics.records(stream), payload), last_seq
 
     def _look_at_newest(self, run_file: RunFile, stream: str) -> None:
         last_seq = run_file.read_ends().last_seq(stream)
@@ -221,6 +262,8 @@ class Outbox:
         yield _kept(self.topics.description, payloads.rig_description(self.origin, self._file().schemas.values()))
         if self._cycles.last is not None:
             yield self._cycle(self._cycles.last, retain=True)
+
+    def _alarms(self, run: Run) -> Iterator[Message]:
         for code, (severity, text) in payloads.alarms(run).items():
             yield _kept(self.topics.alarm(code), payloads.alarm(self.origin, code, severity, text))
 

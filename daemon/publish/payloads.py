@@ -19,7 +19,7 @@ from msgspec import UNSET
 
 from daemon.cycles import Cycle
 from daemon.engine import Outcome, Phase, Run
-from daemon.plan import CurrentStep, Plan
+from daemon.plan import CELL_STREAM, CurrentStep, Plan
 from daemon.publish.topics import as_id
 from daemon.store.blocks import ELAPSED, Block, StreamSchema
 from daemon.walk import expected_second, steps_to_come
@@ -119,7 +119,7 @@ def _values(column: np.ndarray[Any, Any]) -> list[Any]:
 
 
 def live(origin: Origin, newest: Mapping[str, Block], facts: Mapping[str, int], utc_second: float) -> bytes | None:
-    """The newest values of all streams as one flat object of numbers; None before the first row.
+    """The newest values of all streams as one flat object of numbers, `seq` that of the cell; None before any row.
 
     Args:
         origin: the run.
@@ -139,7 +139,7 @@ def live(origin: Origin, newest: Mapping[str, Block], facts: Mapping[str, int], 
     unix_time_second = origin.started_utc_second + last_second
     times = {"unix_time_second": unix_time_second, "test_time_second": last_second}
     age = {"age_second": round(max(0.0, utc_second - unix_time_second), 3)}
-    seq = {"seq": max(newest.items(), key=lambda item: ends[item[0]])[1].last_seq}
+    seq = {"seq": newest[CELL_STREAM].last_seq} if CELL_STREAM in newest else {}
     simulated = {"simulated": True} if origin.simulated else {}
     return _encode(_finite({**seq, **times, **age, **values, **facts, **simulated}))
 
@@ -148,14 +148,13 @@ def _last_second(block: Block) -> float:
     return block.origin_run_time_second + float(block.columns[ELAPSED][-1])
 
 
-def event(origin: Origin, seq: int, kind: str, body: bytes, test_time_second: float, unix_time_second: float) -> bytes:
-    """One journal entry. `id` is its own for ever: de-duplicate by it."""
+def event(origin: Origin, seq: int, kind: str, body: bytes, happened: Mapping[str, float]) -> bytes:
+    """One journal entry, by its number, and when it `happened`. `id` is its own for ever: de-duplicate by it."""
     data: dict[str, Any] = msgspec.json.decode(body)
     data.pop("event", None)
     severity, text = _told(kind, data)
-    times = {"unix_time_second": unix_time_second, "test_time_second": test_time_second}
     said = {"id": f"{origin.run_id}/{seq}", "type": kind, "severity": severity, "text": text, "data": data}
-    return _encode(_finite({**origin.marks(), **times, **said}))
+    return _encode(_finite({**origin.marks(), **happened, **said}))
 
 
 def _told(kind: str, data: Mapping[str, Any]) -> tuple[str, str]:
@@ -295,7 +294,7 @@ def station_description(site: str, station: str, version: str) -> bytes:
     )
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> Any:  # noqa: ANN401
     """The same, without keys whose value is None or no finite number."""
     if isinstance(value, dict):
         kept = {key: _finite(item) for key, item in value.items()}

@@ -7,27 +7,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from daemon.clock import Clock, real_second
 from daemon.publish import payloads
 from daemon.publish.cursors import STATION_FILE_NAME, Cursors
-from daemon.publish.outbox import Batch, Glance, Outbox
+from daemon.publish.outbox import Batch, Outbox
 from daemon.publish.outlet import Outlet, OutletLostError, Sender
 from daemon.publish.payloads import Message
 from daemon.publish.retained import Retained
 from daemon.publish.topics import StationTopics
 from daemon.store.errors import StoreError
+from daemon.store.reading import read_header
 from daemon.store.records import RunHeader
-from daemon.store.run_file import RunFile
 
 RUN_FILE_NAME = "run.sqlite"
 GLANCE_EVERY_REAL_SECOND = 1.0
@@ -43,11 +45,14 @@ Answer = TypeVar("Answer")
 
 @dataclass(eq=False)
 class _Feed:
-    """One run on its way to the sink; `unsent` was taken from the outbox and isn't acknowledged yet."""
+    """One run on its way to the sink."""
 
     outbox: Outbox
-    unsent: Batch = field(default_factory=Batch)
+    sent: Batch | None = None
+    """What the sink has acknowledged and the outbox doesn't know yet."""
     state: str = "init"
+    done: bool = False
+    """The sink has all there was when this was last looked at, and the run is over."""
 
 
 class Publisher:
@@ -78,14 +83,14 @@ class Publisher:
         self._feeds: list[_Feed] = []
         self._retained = Retained()
         self._glanced_second = float("-inf")
-        self._glance_due = False
+        self._glance_wanted = self._hurry = False
         self._wake, self._idle, self._closing = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="publish")
 
     async def __aenter__(self) -> Self:
         """Begin to publish. Raises `StoreError` when the station's file can't be opened."""
         try:
-            self._cursors = await self._in_thread(self._open_cursors)
+            await self._in_thread(self._open_cursors)
         except BaseException:
             self._thread.shutdown()
             raise
@@ -101,7 +106,7 @@ class Publisher:
         _, late = await asyncio.wait([self._task], timeout=LEAVE_WITHIN_SECOND)
         if late:
             self._task.cancel()
-        outcome = (await asyncio.gather(self._task, return_exceptions=True))[0]
+        [outcome] = await asyncio.gather(self._task, return_exceptions=True)
         if isinstance(outcome, Exception):
             log.error("publishing ended early", exc_info=outcome)
         await self._in_thread(self._close_files)
@@ -113,24 +118,28 @@ class Publisher:
         Raises:
             ValueError: the rig's name can't be a level of a topic.
         """
-        outbox = Outbox(run_directory / RUN_FILE_NAME, header, self._topics.rig(header.rig), {})
-        self._feeds.append(_Feed(outbox))
+        topics = self._topics.rig(header.rig)
+        self._feeds.append(_Feed(Outbox(run_directory / RUN_FILE_NAME, header, topics, self._cursors)))
         self.nudge()
 
     async def resume(self) -> list[str]:
         """Follow the runs this sink hasn't got all of, from earlier times; answers their ids. Raises `StoreError`."""
-        known = {feed.outbox.run_id for feed in self._feeds}
+        known = {feed.outbox.header.run_id for feed in self._feeds}
         found = []
         for directory in await self._in_thread(self._cursors.waiting):
-            with suppress(StoreError, ValueError):
-                header = await self._in_thread(lambda at=directory: _header(at))
+            try:
+                header = await self._in_thread(partial(read_header, directory / RUN_FILE_NAME))
                 if header.run_id not in known:
                     self.follow(directory, header)
                     found.append(header.run_id)
+            except (StoreError, ValueError) as error:
+                log.warning("an earlier run is not published: %s", error)
         return found
 
     def nudge(self) -> None:
         """Something was stored: publish it soon. Costs nothing; call it from the loop's thread."""
+        for feed in self._feeds:
+            feed.done = False
         self._idle.clear()
         self._wake.set()
 
@@ -139,6 +148,7 @@ class Publisher:
 
         Afterwards no run's file is open here until something new is stored, so that its owner can seal it.
         """
+        self._hurry = True
         self.nudge()
         try:
             async with asyncio.timeout(within_real_second):
@@ -151,5 +161,168 @@ class Publisher:
 
     async def lag_rows(self) -> int:
         """Rows of all runs that are stored and not acknowledged. Raises `StoreError`."""
-        lags = [await self._in_thread(feed.outbox.lag_rows) for feed in self._feeds]
-        return sum(lags)
+        return sum([await self._in_thread(feed.outbox.lag_rows) for feed in self._feeds])
+
+    async def _run(self) -> None:
+        wait_second = self._first_wait_second
+        while not self._closing.is_set():
+            try:
+                will = Message(self._topics.availability, payloads.OFFLINE, retain=True)
+                async with self._outlet.connect(will) as sender:
+                    wait_second = self._first_wait_second
+                    await self._serve_until_lost(sender)
+            except OutletLostError as error:
+                log.warning("%s; trying again in %.0f s at most", error, wait_second)
+            finally:
+                self.connected.clear()
+            await self._unless_closing(random.uniform(0.5, 1.0) * wait_second)  # noqa: S311
+            wait_second = min(2 * wait_second, self._longest_wait_second)
+
+    async def _serve_until_lost(self, sender: Sender) -> None:
+        """Publish until there is no reason to (closing), or no way. Raises `OutletLostError`."""
+        lost, served = asyncio.create_task(sender.lost()), asyncio.create_task(self._serve(sender))
+        try:
+            await asyncio.wait([lost, served], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            lost.cancel()
+            served.cancel()
+            reason, outcome = await asyncio.gather(lost, served, return_exceptions=True)
+        if isinstance(outcome, Exception):
+            raise outcome
+        if isinstance(reason, Exception):
+            raise reason
+
+    async def _serve(self, sender: Sender) -> None:
+        self._retained.forget_broker()
+        for feed in self._feeds:
+            await self._in_thread(feed.outbox.repeat)
+            feed.done = False
+        self._retained.want(*self._of_the_station())
+        await self._send_due(sender)
+        self.connected.set()
+        while not self._closing.is_set():
+            self._wake.clear()
+            moved = [await self._forward(feed, sender) for feed in list(self._feeds)]
+            self._glance_wanted |= any(moved) or self._hurry
+            if self._glance_wanted and (self._glance_in_second() <= 0 or (self._hurry and not any(moved))):
+                await self._glance(sender)
+            if any(moved) or self._wake.is_set():
+                continue
+            if None not in moved:
+                self._hurry = False
+                self._idle.set()
+            await self._wait()
+        self._retained.want(*self._of_the_station(leaving=True))
+        await self._send_due(sender)
+
+    async def _wait(self) -> None:
+        second = self._poll_every_second
+        if self._glance_wanted:
+            second = min(second, max(0.0, self._glance_in_second()))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(second):
+                await self._wake.wait()
+
+    async def _forward(self, feed: _Feed, sender: Sender) -> bool | None:
+        """Publish a batch of a run; whether there was any, None when its file could not be read."""
+        if feed.done:
+            return False
+        sent, feed.sent = feed.sent, None
+        try:
+            batch = await self._in_thread(partial(feed.outbox.exchange, sent, sender.wanted))
+            if not batch and feed.outbox.over:
+                await self._in_thread(feed.outbox.finish)
+                feed.done = True
+        except StoreError as error:
+            log.error("not published for now: %s", error)
+            return None
+        if batch:
+            await self._send(sender, batch.messages)
+            feed.sent = batch
+        return bool(batch)
+
+    async def _glance(self, sender: Sender) -> None:
+        """Publish how things stand now, of each rig's latest run."""
+        self._glance_wanted, self._glanced_second = False, real_second()
+        latest = {feed.outbox.topics: feed for feed in self._feeds}
+        self._feeds = [feed for feed in self._feeds if not feed.done or feed in latest.values()]
+        alarms_before = self._retained.alarm_topics
+        for topics, feed in latest.items():
+            try:
+                glance = await self._in_thread(partial(feed.outbox.glance, self._clock.utc_second(), self._rest))
+                if feed.done:
+                    await self._in_thread(feed.outbox.rest)
+            except StoreError as error:
+                log.error("not shown for now: %s", error)
+                continue
+            feed.state = glance.state
+            self._retained.want(*glance.retained)
+            self._retained.want_alarms(topics.alarms, glance.alarms)
+            if glance.live is not None:
+                await sender.send(glance.live)
+        self._retained.want(*self._of_the_station())
+        await self._send_due(sender)
+        await self._note_alarms(alarms_before)
+
+    async def _note_alarms(self, before: frozenset[str]) -> None:
+        now = self._retained.alarm_topics
+        if now != before:
+            with suppress(StoreError):
+                await self._in_thread(partial(self._cursors.shows, now - before, before - now))
+
+    async def _send_due(self, sender: Sender) -> None:
+        await self._send(sender, self._retained.due())
+
+    async def _send(self, sender: Sender, messages: Iterable[Message]) -> None:
+        """Publish in order, several in flight; answers when all are acknowledged. Raises `OutletLostError`."""
+        messages = tuple(messages)
+        await gather_or_cancel(*(sender.send(message) for message in messages))
+        for message in messages:
+            if message.retain:
+                self._retained.want(message)
+                self._retained.confirm(message)
+
+    def _of_the_station(self, *, leaving: bool = False) -> tuple[Message, ...]:
+        running = any(feed.state == "running" for feed in self._feeds)
+        state = "disconnected" if leaving else "running" if running else "ready"
+        described = payloads.station_description(self._topics.site, self._topics.station, self._rest["version"])
+        return (
+            Message(self._topics.description, described, retain=True),
+            Message(self._topics.state, payloads.station_state(state, self._rest), retain=True),
+            Message(self._topics.availability, payloads.OFFLINE if leaving else payloads.ONLINE, retain=True),
+        )
+
+    def _glance_in_second(self) -> float:
+        return self._glanced_second + GLANCE_EVERY_REAL_SECOND - real_second()
+
+    async def _unless_closing(self, second: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(second):
+                await self._closing.wait()
+
+    def _open_cursors(self) -> None:
+        sink = self._outlet.sink
+        path = None if sink is None else self._data_directory / STATION_FILE_NAME
+        self._cursors = Cursors(path, sink or "embedded")
+        self._retained = Retained(self._cursors.alarms())
+
+    def _rest_files(self) -> None:
+        for feed in self._feeds:
+            feed.outbox.rest()
+
+    def _close_files(self) -> None:
+        self._rest_files()
+        self._cursors.close()
+
+    async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+async def gather_or_cancel(*works: Coroutine[Any, Any, None]) -> None:
+    """All at once; when one fails or the whole is cancelled, none is left behind."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+    except* OutletLostError as errors:
+        raise errors.exceptions[0] from None

@@ -101,9 +101,14 @@ class RigTopics:
         """What all alarms begin with."""
         return f"{self.root}/alarm/"
 
+    @property
+    def all_records(self) -> str:
+        """What the rows of all streams begin with."""
+        return f"{self.root}/records/"
+
     def records(self, stream: str) -> str:
         """Every row of a stream."""
-        return f"{self.root}/records/{as_id(stream)}"
+        return f"{self.all_records}{as_id(stream)}"
 
     def alarm(self, code: str) -> str:
         """One alarm; its retained message is there while it lasts."""

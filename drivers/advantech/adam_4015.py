@@ -15,7 +15,7 @@ Answer = TypeVar("Answer")
 MAKER = "Advantech"
 MODEL = "ADAM-4015"
 MODULE_NAMES = frozenset({"4015"})
-"""What `$AAM` answers [unverified]; the 4015T has thermistors and is another module."""
+"""What `$AAM` answers [code: fs#45020230474]; the 4015T has thermistors and is another module."""
 
 QUERIES = {
     "name": ("$AAM", "!AA(name)", codec.MANUAL),

@@ -120,8 +120,9 @@ def range_code(reply: str) -> str:
 def readings(reply: str, enabled: tuple[bool, ...]) -> tuple[float, ...]:
     """Six values in degrees Celsius; NaN is no reading.
 
-    Values follow each other without anything between. It is `[unverified]` whether a channel that is switched off has
-    blanks, some value or nothing in the reply, so each of the three is understood, and none is a number.
+    Values follow each other without anything between; one client takes nothing but six of seven characters
+    [code: fs#45020230474]. Whether a channel that is switched off has blanks, some value or nothing is `[unverified]`,
+    so each of the three is understood, and none is a number.
     """
     if _READINGS.fullmatch(reply) is None:
         raise ValueError("not values one after another")
@@ -138,7 +139,8 @@ def readings(reply: str, enabled: tuple[bool, ...]) -> tuple[float, ...]:
 def _reading(part: str) -> float:
     """One value; NaN for what a module sends of an input out of bounds.
 
-    `+9999` and `-0000` are above and below the range [manual: #AA]; `+888888` and `+999999` are `[unverified]`.
+    `+9999` and `-0000` are above and below the range [manual: #AA]. `888888` and `999999` of either sign are no values
+    either [code: fs#45020230474]; which of them means what is `[unverified]`.
     """
     if part.isspace() or _OUT_OF_BOUNDS.fullmatch(part):
         return math.nan

@@ -67,3 +67,11 @@ def test_good_files_are_in_order(command_line):
 @pytest.mark.parametrize("arguments", [("simulate",), ("simulate", "formation", "--speed", "fast"), ("nonsense",)])
 def test_usage_errors_have_their_own_exit_code(command_line, arguments):
     assert command_line.run(*arguments).returncode == 2
+
+
+def test_a_bad_station_is_refused_at_its_line(command_line):
+    station = "site: s\nstation: t\ndata: /d\nrigs:\n  rig1:\n    chamber: {driver: oven, address: COM3}\n"
+    done = command_line.run("check", str(command_line.write("station.yaml", station)))
+    assert done.returncode == 1
+    assert [int(line) for line in re.findall(r"station\.yaml:(\d+):", done.stderr)] == [5, 6]
+    assert "Traceback" not in done.stderr

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from daemon.compile import load_plan
 from daemon.plan import Plan
 from drivers.keithley.limits import LIMITS_2450
+from drivers.roles import PotentiostatLimits
 from protocols.errors import Problem, ProblemsFound, errors_in
 
 REPOSITORY = Path(__file__).parents[2]
@@ -17,10 +18,12 @@ SYNTAX = "{}[],:?-&*!|>'\"%@`#\n \t~<=\\0123456789abnxyU.eE+/_$\ufeff\x85\u2028\
 
 KEYS = (
     *("step", "rate_C", "current_mA", "until_voltage_V", "until_time_s", "until_time", "cycle_count", "loop_to"),
-    *("tag", "id", "sampling_s", "cutoff_s", "record", "voltage_V", "time_s"),
+    *("tag", "id", "sampling_s", "cutoff_s", "record", "voltage_V", "time_s", "temperature_C", "within_C", "for"),
+    *("for_s", "timeout", "on_timeout", "role"),
 )
 WORDS = (
     *("constant_current", "open_circuit_voltage", "cycle", "tag", "loop", "C/10", "10 h", "3,7", "a", "1e400", ".nan"),
+    *("set", "equilibrate", "hold", "chamber", "55", "2 h"),
     *(
         "1",
         "2",
@@ -42,10 +45,10 @@ WORDS = (
 )
 
 
-def outcome(protocol: str, cell: str) -> str:
+def outcome(protocol: str, cell: str, limits: PotentiostatLimits | None = LIMITS_2450) -> str:
     problems: tuple[Problem, ...] = ()
     try:
-        plan, warnings = load_plan(protocol, "protocol.yaml", cell, "cell.yaml", LIMITS_2450)
+        plan, warnings = load_plan(protocol, "protocol.yaml", cell, "cell.yaml", limits)
         assert isinstance(plan, Plan)
         assert errors_in(warnings) == []
     except ProblemsFound as found:
@@ -78,8 +81,11 @@ def test_a_sound_file_with_characters_changed(data: st.DataObject) -> None:
 @given(
     st.lists(st.dictionaries(st.sampled_from(KEYS), st.sampled_from(WORDS), min_size=1), min_size=1, max_size=6),
     st.booleans(),
+    st.sampled_from([LIMITS_2450, None]),
 )
-def test_any_words_in_the_places_of_the_language(steps: list[dict[str, str]], has_window: bool) -> None:
+def test_any_words_in_the_places_of_the_language(
+    steps: list[dict[str, str]], has_window: bool, limits: PotentiostatLimits | None
+) -> None:
     window = "window: {lower_voltage_V: 2.0, upper_voltage_V: 3.7}\n" if has_window else ""
     lines = ("  - {" + ", ".join(f"{key}: {word}" for key, word in step.items()) + "}\n" for step in steps)
-    assert outcome(window + "method:\n" + "".join(lines), CELL) in ("refused", "compiled")
+    assert outcome(window + "method:\n" + "".join(lines), CELL, limits) in ("refused", "compiled")

@@ -1,4 +1,4 @@
-"""Files with mistakes: each mistake is found on its line, and nothing else is. The corpus says itself what and where."""
+"""Files with mistakes: each mistake is found on its line, and nothing else is. The corpus says what and where."""
 
 from pathlib import Path
 

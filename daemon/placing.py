@@ -1,0 +1,156 @@
+"""Placing a run on a rig: a new one in a file of its own, or one that was left, taken up from its file."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from daemon.clock import Clock
+from daemon.engine import ENGINE_VERSION, Phase, Run
+from daemon.events import Resumed, RunStarted
+from daemon.plan import Plan
+from daemon.recover import RUN_FILE_NAME, check_same_instruments, left_run
+from daemon.rig import Rig
+from daemon.runner import Progress, Runner
+from daemon.store.records import RunHeader
+from daemon.store.run_file import RunFile
+from daemon.streams import STREAMS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """The files a run is made from, as text: they are frozen with it."""
+
+    protocol_name: str
+    protocol_text: str
+    cell_name: str
+    cell_text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Where runs of a station go and how they are watched. `seed` is a bench's; None at real instruments."""
+
+    station: str
+    data_directory: Path
+    supervise_every_second: float
+    simulated: bool
+    seed: int | None = None
+
+
+@dataclass
+class PlacedRun:
+    """A run on its rig, ready to be carried out."""
+
+    directory: Path
+    header: RunHeader
+    runner: Runner
+    _file: RunFile
+    _first: RunStarted | Resumed
+
+    async def carry_out(self) -> Run:
+        """Carry it out to its end, and close its file. Raises as `Runner.run_to_end`."""
+        try:
+            run = await self.runner.run_to_end(self._first)
+            if run.phase is Phase.FINISHED:
+                self._file.seal()
+        finally:
+            self._file.close()
+        return run
+
+
+def new_run_id(station: str, utc_second: float) -> str:
+    """`<station>-<utc>-<six random characters>`."""
+    stamp = datetime.fromtimestamp(utc_second, UTC).strftime("%Y%m%dT%H%M%SZ")
+    return f"{station}-{stamp}-{secrets.token_hex(3)}"
+
+
+def place_new(
+    run_id: str,
+    plan: Plan,
+    sources: Sources,
+    *,
+    placement: Placement,
+    rig: Rig,
+    clock: Clock,
+    tell: Callable[[Progress], None],
+) -> PlacedRun:
+    """Make a run's file and put the run on a rig. Nothing is switched on.
+
+    Raises:
+        StoreError: the file can't be made.
+    """
+    directory = placement.data_directory / run_id
+    directory.mkdir(parents=True, exist_ok=True)
+    header = RunHeader(
+        run_id=run_id,
+        engine_version=str(ENGINE_VERSION),
+        simulated=placement.simulated,
+        station=placement.station,
+        rig=rig.name,
+        started_utc_second=clock.utc_second(),
+        protocol_name=sources.protocol_name,
+        protocol_text=sources.protocol_text,
+        cell_name=sources.cell_name,
+        cell_text=sources.cell_text,
+        plan_json=msgspec.json.encode(plan),
+        seed=placement.seed,
+        supervise_every_second=placement.supervise_every_second,
+        instruments=_instruments(rig),
+    )
+    run_file = RunFile.create(directory / RUN_FILE_NAME, header, STREAMS)
+    runner = Runner(
+        Run(plan=plan),
+        rig,
+        clock,
+        run_file,
+        run_id=run_id,
+        supervise_every_second=placement.supervise_every_second,
+        tell=tell,
+    )
+    return PlacedRun(directory, header, runner, run_file, RunStarted())
+
+
+def place_left(directory: Path, rig: Rig, clock: Clock, cause: str, tell: Callable[[Progress], None]) -> PlacedRun:
+    """Put a run that was left back on its rig. Nothing is asked of the instruments yet.
+
+    Raises:
+        StoreError: the file is damaged, or another daemon holds it.
+        WrongInstrumentError: the rig has not the instruments the run began with.
+    """
+    run_file = RunFile.open(directory / RUN_FILE_NAME)
+    try:
+        header = run_file.header
+        check_same_instruments(header, rig.identities)
+        left, utc_second = left_run(run_file), clock.utc_second()
+        runner = Runner(
+            left.run,
+            rig,
+            clock,
+            run_file,
+            run_id=header.run_id,
+            supervise_every_second=header.supervise_every_second,
+            tell=tell,
+            run_time_second=left.run_time_second(utc_second),
+        )
+        return PlacedRun(directory, header, runner, run_file, left.first_event(utc_second, cause))
+    except BaseException:
+        run_file.close()
+        raise
+
+
+def _instruments(rig: Rig) -> dict[str, dict[str, str]]:
+    return {
+        role: {
+            "maker": identity.maker,
+            "model": identity.model,
+            "serial_number": identity.serial_number,
+            "firmware": identity.firmware,
+        }
+        for role, identity in rig.identities.items()
+    }
