@@ -26,6 +26,7 @@ demo: $(READY)
 	@$(BIN)/presscell simulate rate_capability --cell config/cells/bm05.yaml
 
 test: $(READY)
+	@sh tests/support/need_mosquitto.sh
 	@$(BIN)/pytest
 
 check: static test

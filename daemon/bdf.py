@@ -25,8 +25,9 @@ class Labels(StrEnum):
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True):
-    """One column. `kind` is "float", "integer" or "text"; floats are written with at most `decimals` digits after the
-    point, None writes every digit. `required` columns have a value in every row of a file.
+    """One column. `kind` is "float", "integer" or "text"; a `required` one has a value in every row of a file.
+
+    Floats are written with at most `decimals` digits after the point; None writes every digit.
     """
 
     machine_name: str

@@ -1,4 +1,4 @@
-"""What follows from the measured rows of a cell: charge, energy, and the readings of other streams beside them. Pure."""
+"""What follows from a cell's measured rows: charge, energy, and the readings of other streams beside them. Pure."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def with_resistances(cycles: list[Cycle], halves_of_cycles: list[list[SegmentRec
 
 def _resistance_ohm(rows: CellRows, segment: int, after_second: float) -> float | None:
     first, last = (int(np.searchsorted(rows.segment, segment, side=side)) for side in ("left", "right"))
-    if first == 0 or first == last or rows.segment[first - 1] != segment - 1:
+    if first in {0, last} or rows.segment[first - 1] != segment - 1:
         return None
     if rows.second[first] - rows.second[first - 1] > LONGEST_TURNAROUND_SECOND:
         return None

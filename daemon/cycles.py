@@ -18,8 +18,9 @@ class Cycle(msgspec.Struct, frozen=True, kw_only=True):
 
     `coulombic_efficiency_percent` is discharge over charge and None unless both halves ended on their voltage limit.
     `cycle_in_block` counts within the block. `flags` may hold "rate_changed" (the efficiency compares across a change
-    of rate) and "unfinished" (a half is missing or did not end on its voltage limit). What is measured of pressure and resistance is defined in `daemon.cycle_pressure` and
-    `daemon.cycle_resistance`; it is None without a load cell, or where there was no such moment.
+    of rate) and "unfinished" (a half is missing, or did not end on its voltage limit). What is measured of pressure
+    and resistance is defined in `daemon.cycle_pressure` and `daemon.cycle_resistance`; it is None without a load cell,
+    or where there was no such moment.
     """
 
     cycle_count: int

@@ -122,8 +122,9 @@ def read_run(
 
 
 def executed_segments(result: Result) -> list[SegmentRecord]:
-    """The executed segments, and last the one that is being executed, or was when the file was left; it has `ended_by`
-    "" and ends at its last row.
+    """The executed segments, and last the one that is being executed, or was when the file was left.
+
+    The latter has `ended_by` "" and ends at its last row.
     """
     run = result.run
     if run is None or run.segment_started_second is None or run.segment_ended:

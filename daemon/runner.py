@@ -96,6 +96,7 @@ class Runner:
         self._tell = tell
         self._zero_second = clock.now_second() - run_time_second
         self._asked_to_stop: str | None = None
+        self._let_go = False
         self._loggers: list[StreamLogger] = []
         self._readings: dict[str, float] = {}
         self._store_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
@@ -110,10 +111,19 @@ class Runner:
         self._asked_to_stop = self._asked_to_stop or by
         self._clock.nudge()
 
+    def let_go(self) -> None:
+        """Stop watching soon, and leave everything as it is: the instrument ends its segment by itself.
+
+        The run is unfinished then, and can be taken up again.
+        """
+        self._let_go = True
+        self._clock.nudge()
+
     async def run_to_end(self, first: RunStarted | Resumed) -> Run:
         """Carry the run out from its first event, or on from where it was left.
 
-        Whatever is raised here, the cell was brought to open circuit first.
+        Answers the run as it then is: finished, or as it was when it was let go. Whatever is raised here, the cell was
+        brought to open circuit first.
 
         Raises:
             StoreError: the run's file refused; rows not stored are still in the instrument.
@@ -127,6 +137,8 @@ class Runner:
                 await self._note_gaps(self.run_time_second - first.away_second)
             while self.run.phase is not Phase.FINISHED:
                 await self._wait()
+                if self._let_go:
+                    break
                 await self._supervise()
         except BaseException:
             await self._make_safe("the runner failed")

@@ -233,9 +233,15 @@ class RigSettings(Strict):
 
 
 class BenchSettings(Strict):
-    """The simulated laboratory whose control port owns time."""
+    """The simulated laboratory whose control port owns time.
+
+    `pace` is simulated seconds a real second, as fast as it goes without one; `on_owner_lost` is what its time does
+    while no daemon is there.
+    """
 
     control: NetworkAddress
+    pace: Positive | None = None
+    on_owner_lost: Literal["run_on", "freeze"] = "run_on"
 
 
 class BrokerSettings(Strict):

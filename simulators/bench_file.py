@@ -242,7 +242,8 @@ def _choice(details: Mapping[str, Any]) -> tuple[str, str]:
 
 def _fields_beside(keys: Keys) -> list[str]:
     """The fields that could stand where an unknown one does."""
-    sections: dict[str, type[BaseModel]] = SECTIONS_BY_TAG | {
+    sections: dict[str, type[BaseModel]] = {
+        **SECTIONS_BY_TAG,
         "cell": CellSection,
         "parameters": CellOverrides,
         "window": Window,

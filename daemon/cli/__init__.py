@@ -5,7 +5,7 @@ import logging
 
 import click
 
-VERBS = ("simulate", "check", "plan", "runs", "export", "report")
+VERBS = ("simulate", "check", "plan", "runs", "watch", "export", "report", "serve", "run", "status", "stop", "events")
 
 
 class Verbs(click.Group):

@@ -50,9 +50,7 @@ def export(
     """
     data = read_or_refuse(run, data_directory)
     try:
-        done = export_run(
-            data, folder, formats=FORMATS[form], rows=Rows(which), labels=Labels(labels), overwrite=force
-        )
+        done = export_run(data, folder, formats=FORMATS[form], rows=Rows(which), labels=Labels(labels), overwrite=force)
     except WouldOverwriteError as error:
         refuse(f"{error}\nNothing was written. Say --force to replace them, or name another folder.", REFUSED)
     except ExportError as error:

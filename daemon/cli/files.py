@@ -14,6 +14,7 @@ import daemon
 from protocols.errors import Problem, Severity
 
 FOUND_A_PROBLEM = 1
+REFUSED = 4
 
 
 def library() -> list[Path]:

@@ -26,7 +26,14 @@ COMPRESSION_LEVEL = 1
 SIMULATED_SUFFIX = "__SIMULATED"
 UNFINISHED_SUFFIX = ".part"
 BY_DICTIONARY = {
-    *("voltage_volt", "current_ampere", "ambient_temperature_celsius", "temperature_t1_celsius", "step_id", "step_type"),
+    *(
+        "voltage_volt",
+        "current_ampere",
+        "ambient_temperature_celsius",
+        "temperature_t1_celsius",
+        "step_id",
+        "step_type",
+    ),
     *("displayed_load", "sensor_temperature_celsius", "jig_temperature_celsius", "setpoint_temperature_celsius"),
 }
 """Columns with few different values, by machine name."""
@@ -65,7 +72,7 @@ class _Table:
 
 
 def export_name(run: RunData) -> str:
-    """The beginning of an export's file names: station, cell, day and the run's last characters; SIMULATED if it was."""
+    """How an export's file names begin: station, cell, day and the run's last characters; SIMULATED if it was."""
     header = run.result.header
     day = datetime.fromtimestamp(header.started_utc_second, UTC).strftime("%Y%m%d")
     cell = re.sub(r"[^A-Za-z0-9.-]+", "-", run.result.plan.cell.name).strip("-")
@@ -225,5 +232,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-

@@ -100,13 +100,9 @@ def with_metadata(table: pa.Table, values: dict[str, Any]) -> pa.Table:
 
 
 def _recorded(run: RunData, rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    records = {
-        step.step_id: step.record for step in run.result.plan.steps if isinstance(step, CurrentStep | RestStep)
-    }
+    records = {step.step_id: step.record for step in run.result.plan.steps if isinstance(step, CurrentStep | RestStep)}
     step_count = rows["step_count"].to_numpy()
-    elapsed, volt, ampere = (
-        rows[name].to_numpy() for name in ("step_time_second", "voltage_volt", "current_ampere")
-    )
+    elapsed, volt, ampere = (rows[name].to_numpy() for name in ("step_time_second", "voltage_volt", "current_ampere"))
     kept = np.ones(len(rows), np.bool_)
     for segment, step_id in zip(run.segments["segment"], run.segments["step_id"], strict=True):
         of_step = slice(*(int(np.searchsorted(step_count, segment, side=side)) for side in ("left", "right")))

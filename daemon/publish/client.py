@@ -29,6 +29,8 @@ NO_DELAY = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 UNSUPPORTED_VERSION = (1, 0x84)
 """How brokers of MQTT 3.1.1 and of 5 say that they don't speak what was asked for. Source: MQTT 3.1.1 section 3.2.2.3,
 MQTT 5 section 3.2.2.2."""
+PUBLISH_REFUSED = range(0x81, 0xA3)
+"""Reasons to refuse that say something. 0x80 is also what the library calls a connection that broke."""
 
 _silent = logging.getLogger(__name__ + ".library")
 _silent.setLevel(logging.CRITICAL + 1)
@@ -161,7 +163,9 @@ class Connection:
             async for _ in self.client.messages:
                 pass
         except aiomqtt.MqttError as error:
-            return OutletLostError(f"{self.address}: {error.__cause__ or error}")
+            why = error.__cause__
+            refused = isinstance(why, aiomqtt.MqttCodeError) and _code(why) in PUBLISH_REFUSED
+            return OutletLostError(f"{self.address}: {why if refused else 'the connection broke'}")
         return OutletLostError(f"{self.address}: the connection was closed")
 
     def wanted(self, topic: str) -> bool:  # noqa: ARG002
@@ -197,8 +201,7 @@ class MqttOutlet:
             try:
                 await client.__aenter__()
             except aiomqtt.MqttCodeError as error:
-                code = error.rc.value if isinstance(error.rc, ReasonCode) else error.rc
-                if version is not aiomqtt.ProtocolVersion.V5 or code not in UNSUPPORTED_VERSION:
+                if version is not aiomqtt.ProtocolVersion.V5 or _code(error) not in UNSUPPORTED_VERSION:
                     raise
                 await client.abandon()
                 self._version = version = aiomqtt.ProtocolVersion.V311
@@ -221,3 +224,28 @@ class MqttOutlet:
     def _new_client(self, will: Message) -> Client:
         last = aiomqtt.Will(will.topic, will.payload, will.qos, will.retain)
         return Client(self.address, self._version, will=last, keepalive=self._keepalive_second)
+
+
+@asynccontextmanager
+async def subscribed(address: BrokerAddress, *topics: str, at_most_queued: int = 0) -> AsyncIterator[Client]:
+    """A client that has subscribed with QoS 1; iterate over its `messages`. Entering raises `OutletLostError`.
+
+    Of `at_most_queued` messages that nobody has taken yet the newer are dropped; 0 drops none.
+    """
+    client = Client(address, aiomqtt.ProtocolVersion.V311, max_queued_incoming_messages=at_most_queued)
+    try:
+        try:
+            await client.__aenter__()
+            await client.subscribe([(topic, 1) for topic in topics])
+        except aiomqtt.MqttError as error:
+            raise OutletLostError(f"{address}: {error}") from error
+        yield client
+    finally:
+        client.timeout = LEAVE_WITHIN_SECOND
+        with suppress(aiomqtt.MqttError, OSError):
+            await client.__aexit__(None, None, None)
+        await client.abandon()
+
+
+def _code(error: aiomqtt.MqttCodeError) -> int | None:
+    return error.rc.value if isinstance(error.rc, ReasonCode) else error.rc

@@ -28,7 +28,7 @@ CONFIG = {
     "listeners": {LISTENER: {"type": "external"}},
     "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
 }
-STALLED_AFTER_SECOND = 10.0
+STALLED_AFTER_SECOND = 5.0
 """A subscriber that acknowledges nothing for so long is cut off; the others and the records wait for it until then."""
 SEND_BUFFER_BYTES = 4_000_000
 """How much a slow subscriber may be behind before it is waited for."""
@@ -83,7 +83,8 @@ class EmbeddedBroker:
 
     async def lost(self) -> OutletLostError:
         """See `Sender`: never."""
-        return await asyncio.get_running_loop().create_future()
+        never: asyncio.Future[OutletLostError] = asyncio.get_running_loop().create_future()
+        return await never
 
     def wanted(self, topic: str) -> bool:
         """See `Sender`."""

@@ -26,8 +26,8 @@ from daemon.store.records import JournalEntry, RunHeader
 from daemon.store.run_file import RunFile
 
 REPEATED_REAL_SECOND = 5.0
-"""How much of what was acknowledged last is sent again on a new connection: a broker that died has acknowledged, and then
-forgotten, what it had not delivered or saved yet. Mosquitto can be told to save every second; see `config/broker`."""
+"""How much of what was acknowledged last is sent again on a new connection: a broker that died has acknowledged, and
+then forgotten, what it had not delivered or saved yet. Mosquitto can save every second; see `config/broker`."""
 
 JOURNAL = ":journal"
 """The cursor of the journal, among those of the streams."""
@@ -154,6 +154,10 @@ class Outbox:
         """Rows that are stored and not acknowledged."""
         return sum(last - first + 1 for first, last in self._unacknowledged().values())
 
+    def begin(self) -> None:
+        """Note that the sink shall have all of this run."""
+        self._cursors.follow(self.header.run_id, self._path.parent)
+
     def finish(self) -> None:
         """Note that the sink has all of this run."""
         self._cursors.done(self.header.run_id)
@@ -173,7 +177,6 @@ class Outbox:
     def _known(self) -> dict[str, int]:
         """The cursors."""
         if self._acknowledged is None:
-            self._cursors.follow(self.header.run_id, self._path.parent)
             self._acknowledged = self._cursors.read(self.header.run_id)
         return self._acknowledged
 

@@ -37,6 +37,8 @@ POLL_EVERY_REAL_SECOND = 5.0
 """How long a forgotten nudge goes unnoticed, and a file that could not be read stays unread."""
 RECONNECT_AFTER_SECOND = (1.0, 60.0)
 """The first and the longest wait between tries to connect, of real time; each is up to half shorter by chance."""
+STEADY_AFTER_REAL_SECOND = 10.0
+"""A connection that lasted so long was a good one: the next wait is the first again."""
 LEAVE_WITHIN_SECOND = 3.0
 
 log = logging.getLogger(__name__)
@@ -119,7 +121,9 @@ class Publisher:
             ValueError: the rig's name can't be a level of a topic.
         """
         topics = self._topics.rig(header.rig)
-        self._feeds.append(_Feed(Outbox(run_directory / RUN_FILE_NAME, header, topics, self._cursors)))
+        feed = _Feed(Outbox(run_directory / RUN_FILE_NAME, header, topics, self._cursors))
+        self._feeds.append(feed)
+        self._thread.submit(_begin, feed.outbox)
         self.nudge()
 
     async def resume(self) -> list[str]:
@@ -166,13 +170,15 @@ class Publisher:
     async def _run(self) -> None:
         wait_second = self._first_wait_second
         while not self._closing.is_set():
+            began_second = real_second()
             try:
                 will = Message(self._topics.availability, payloads.OFFLINE, retain=True)
                 async with self._outlet.connect(will) as sender:
-                    wait_second = self._first_wait_second
                     await self._serve_until_lost(sender)
             except OutletLostError as error:
-                log.warning("%s; trying again in %.0f s at most", error, wait_second)
+                if real_second() - began_second > STEADY_AFTER_REAL_SECOND:
+                    wait_second = self._first_wait_second
+                log.warning("%s; trying again in %.1f s at most", error, wait_second)
             finally:
                 self.connected.clear()
             await self._unless_closing(random.uniform(0.5, 1.0) * wait_second)  # noqa: S311
@@ -187,10 +193,9 @@ class Publisher:
             lost.cancel()
             served.cancel()
             reason, outcome = await asyncio.gather(lost, served, return_exceptions=True)
-        if isinstance(outcome, Exception):
-            raise outcome
-        if isinstance(reason, Exception):
-            raise reason
+        for error in (reason, outcome):
+            if isinstance(error, Exception):
+                raise error
 
     async def _serve(self, sender: Sender) -> None:
         self._retained.forget_broker()
@@ -247,6 +252,7 @@ class Publisher:
         latest = {feed.outbox.topics: feed for feed in self._feeds}
         self._feeds = [feed for feed in self._feeds if not feed.done or feed in latest.values()]
         alarms_before = self._retained.alarm_topics
+        lives: list[Message] = []
         for topics, feed in latest.items():
             try:
                 glance = await self._in_thread(partial(feed.outbox.glance, self._clock.utc_second(), self._rest))
@@ -258,10 +264,10 @@ class Publisher:
             feed.state = glance.state
             self._retained.want(*glance.retained)
             self._retained.want_alarms(topics.alarms, glance.alarms)
-            if glance.live is not None:
-                await sender.send(glance.live)
+            lives += [glance.live] if glance.live else []
         self._retained.want(*self._of_the_station())
         await self._send_due(sender)
+        await self._send(sender, lives)
         await self._note_alarms(alarms_before)
 
     async def _note_alarms(self, before: frozenset[str]) -> None:
@@ -276,7 +282,7 @@ class Publisher:
     async def _send(self, sender: Sender, messages: Iterable[Message]) -> None:
         """Publish in order, several in flight; answers when all are acknowledged. Raises `OutletLostError`."""
         messages = tuple(messages)
-        await gather_or_cancel(*(sender.send(message) for message in messages))
+        await _all_or_none(*(sender.send(message) for message in messages))
         for message in messages:
             if message.retain:
                 self._retained.want(message)
@@ -318,7 +324,14 @@ class Publisher:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
-async def gather_or_cancel(*works: Coroutine[Any, Any, None]) -> None:
+def _begin(outbox: Outbox) -> None:
+    try:
+        outbox.begin()
+    except StoreError as error:
+        log.error("an unfinished run may not be published after a restart: %s", error)
+
+
+async def _all_or_none(*works: Coroutine[Any, Any, None]) -> None:
     """All at once; when one fails or the whole is cancelled, none is left behind."""
     try:
         async with asyncio.TaskGroup() as group:

@@ -1,6 +1,6 @@
-"""A run of a small cell with a known answer, stored as a runner would store it: by the real summaries and the real engine.
+"""A run of a small cell with a known answer, stored as a runner would: by the real summaries and the real engine.
 
-The cell: open-circuit voltage 2.2 V to 3.5 V over 1.5 mAh, steep at the ends, 50 ohm, and a pressure that follows charge.
+The cell: open-circuit voltage 2.2 V to 3.5 V over 1.5 mAh, steep at the ends; 50 ohm; a pressure that follows charge.
 """
 
 from collections.abc import Callable, Iterator
@@ -201,9 +201,7 @@ class MeasuredRun:
         for stream, rows in self._rows_beside(second, charge):
             first_seq = self.file.last_seq(stream) + 1
             quantities = {
-                name: column
-                for name, column in rows.items()
-                if column.dtype == np.float64 and name != "elapsed_second"
+                name: column for name, column in rows.items() if column.dtype == np.float64 and name != "elapsed_second"
             }
             summary = summarise_readings(
                 stream, first_seq, rows["elapsed_second"], quantities, table=(), carried_rows={}

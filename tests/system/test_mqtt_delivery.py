@@ -207,7 +207,7 @@ async def test_rows_of_another_process_are_found_without_a_nudge(tmp_path, mosqu
 async def test_a_refused_row_is_not_taken_for_a_published_one(tmp_path, run):
     """MQTT 5 brokers acknowledge a publish that their access list forbids, with a reason."""
     rules = tmp_path / "rules"
-    rules.write_text(f"topic write {TOPICS.root}/availability\ntopic read presscell/#\n")
+    rules.write_text(f"topic write {TOPICS.root}/+\ntopic read presscell/#\n")
     mosquitto = Mosquitto(tmp_path, f"acl_file {rules}")
     mosquitto.start()
     subscriber = Subscriber(mosquitto.address)

@@ -1,0 +1,61 @@
+"""`presscell serve`: the daemon of a station."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from daemon.cli.files import read_text, refuse, show_problems, shown_name
+from daemon.clock import BenchGoneError
+from daemon.service import Daemon, RefusedRequestError, checked, clock_of
+from daemon.socket_api import SOCKET_NAME, serving
+from daemon.station import load_station
+from daemon.station_file import RigSettings, StationSettings
+from daemon.store.errors import StoreError
+from protocols.errors import errors_in
+
+
+@click.command()
+@click.argument("station", type=click.Path(path_type=Path))
+@click.option("--until-idle", is_flag=True, help="End when no run is going on any more.")
+def serve(station: Path, until_idle: bool) -> None:
+    """Be the daemon of STATION: take up runs that were left, and carry out what `presscell run` asks for.
+
+    SIGTERM and Ctrl-C end the daemon, not its runs: their segments go on in the instruments, inside the cell's limits,
+    and the next daemon takes them up. `presscell stop` ends a run.
+    """
+    logging.getLogger().setLevel(logging.INFO)
+    file = load_station(read_text(station), shown_name(station))
+    show_problems(file.problems)
+    if errors_in(file.problems):
+        refuse("The daemon was not started.")
+    try:
+        asyncio.run(_serve(*checked(file), until_idle=until_idle))
+    except (StoreError, BenchGoneError, RefusedRequestError, OSError) as error:
+        refuse(f"The daemon cannot run: {error}")
+
+
+async def _serve(station: StationSettings, rigs: Mapping[str, RigSettings], *, until_idle: bool) -> None:
+    asked_to_end = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked_to_end.set)
+    clock = await clock_of(station)
+    try:
+        socket_path = Path(station.data) / SOCKET_NAME
+        async with Daemon(station, rigs, clock) as daemon, serving(daemon, socket_path):
+            click.echo(f"{station.station} serves {', '.join(rigs)}; talk to it at {socket_path}", err=True)
+            ends: list[asyncio.Task[object]] = [asyncio.create_task(asked_to_end.wait())]
+            if until_idle:
+                ends.append(asyncio.create_task(daemon.idle()))
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for end in ends:
+                end.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
+    finally:
+        await clock.close()

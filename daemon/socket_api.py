@@ -1,0 +1,133 @@
+"""How the command line talks to the daemon: JSON lines over a Unix socket in the station's data directory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from daemon.events import decode_event
+from daemon.placing import Sources
+from daemon.service import Daemon, RefusedRequestError
+from daemon.store.errors import StoreError
+from daemon.store.reading import read_journal
+from drivers.errors import DriverError
+from protocols.errors import ProblemsFound
+
+SOCKET_NAME = "presscell.sock"
+LONGEST_LINE_BYTES = 4 << 20
+ANSWER_WITHIN_SECOND = 60.0
+
+Answerer = Callable[[dict[str, Any]], Awaitable[Any]]
+
+
+class NotReachableError(Exception):
+    """No daemon answers at the socket."""
+
+
+class RefusedByDaemonError(Exception):
+    """The daemon answered no; the text is its own."""
+
+
+@contextlib.asynccontextmanager
+async def serving(daemon: Daemon, socket_path: Path) -> AsyncIterator[None]:
+    """Answer requests for a daemon while this lasts. Only the socket's owner may connect.
+
+    Raises:
+        OSError: the socket cannot be made.
+    """
+    verbs = _verbs(daemon)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.LimitOverrunError, asyncio.IncompleteReadError):
+            while line := await reader.readline():
+                writer.write(json.dumps(await _answer(verbs, line)).encode() + b"\n")
+                await writer.drain()
+        writer.close()
+
+    _remove(socket_path)
+    server = await asyncio.start_unix_server(serve, socket_path, limit=LONGEST_LINE_BYTES)
+    _keep_to_owner(socket_path)
+    try:
+        yield
+    finally:
+        server.close()
+        _remove(socket_path)
+
+
+def _remove(socket_path: Path) -> None:
+    socket_path.unlink(missing_ok=True)
+
+
+def _keep_to_owner(socket_path: Path) -> None:
+    socket_path.chmod(0o600)
+
+
+async def ask_daemon(socket_path: Path, verb: str, **arguments: object) -> Any:  # noqa: ANN401  (JSON)
+    """Ask one question.
+
+    Raises:
+        NotReachableError: nobody listens, or nothing came in time.
+        RefusedByDaemonError: the answer is no.
+    """
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN_SECOND):
+            reader, writer = await asyncio.open_unix_connection(socket_path, limit=LONGEST_LINE_BYTES)
+            writer.write(json.dumps({"do": verb, **arguments}).encode() + b"\n")
+            line = await reader.readline()
+            writer.close()
+    except (OSError, TimeoutError) as error:
+        raise NotReachableError(f"no daemon answers at {socket_path}: {error}") from error
+    if not line:
+        raise NotReachableError(f"the daemon at {socket_path} hung up")
+    answer = json.loads(line)
+    if not answer["ok"]:
+        raise RefusedByDaemonError(answer["error"])
+    return answer["answer"]
+
+
+async def _answer(verbs: dict[str, Answerer], line: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(line)
+        verb = request.pop("do")
+        answerer = verbs[verb]
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return {"ok": False, "error": f"not a request; there are {', '.join(verbs)}"}
+    try:
+        return {"ok": True, "answer": await answerer(request)}
+    except (RefusedRequestError, ProblemsFound, DriverError, StoreError, ValueError, KeyError, TypeError) as error:
+        return {"ok": False, "error": str(error)}
+
+
+def _verbs(daemon: Daemon) -> dict[str, Answerer]:
+    async def run(request: dict[str, Any]) -> str:
+        return await daemon.start(request.pop("rig"), Sources(**request))
+
+    async def status(_request: dict[str, Any]) -> list[dict[str, Any]]:
+        return daemon.status()
+
+    async def stop(request: dict[str, Any]) -> str:
+        return daemon.stop(request["rig"], request.get("by", "somebody"))
+
+    async def events(request: dict[str, Any]) -> list[dict[str, Any]]:
+        path = daemon.directory_of(request["run_id"]) / "run.sqlite"
+        return await asyncio.to_thread(_events, path, int(request.get("after_seq", 0)))
+
+    return {"run": run, "status": status, "stop": stop, "events": events}
+
+
+def _events(path: Path, after_seq: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "seq": entry.seq,
+            "run_time_second": entry.run_time_second,
+            "utc_second": entry.utc_second,
+            "kind": entry.kind,
+            "event": json.loads(entry.body),
+        }
+        for entry in read_journal(path, after_seq=after_seq)
+        if entry.kind not in {"block_stored", "readings_stored"} and decode_event(entry.body)
+    ]
