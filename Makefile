@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: setup demo test check static format lint contracts types fix bench clean
+.PHONY: setup demo test check static format lint contracts types fix bench interop clean
 
 setup: $(READY)
 
@@ -51,6 +51,20 @@ fix: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks
+
+# Other people's programs read our exports, each in an environment of its own. PyProBE needs Python 3.11 or 3.12.
+INTEROP := $(VENV)/interop
+INTEROP_NAMES := pyprobe batterydf-0.1 batterydf-0.2
+INTEROP_PYTHON ?= $(shell command -v python3.11 || command -v python3.12)
+
+interop: $(READY) $(INTEROP_NAMES:%=$(INTEROP)/%/.ready)
+	@$(BIN)/python -m tests.interop.check $(INTEROP)
+
+$(INTEROP)/%/.ready: tests/interop/%.txt | $(READY)
+	@test -n "$(INTEROP_PYTHON)" || { echo "make interop needs Python 3.11 or 3.12: make INTEROP_PYTHON=/path/to/it interop" >&2; exit 1; }
+	@$(INTEROP_PYTHON) -m venv $(INTEROP)/$*
+	@$(INTEROP)/$*/bin/python -m pip install -q -r $<
+	@touch $@
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist

@@ -27,7 +27,8 @@ class Labels(StrEnum):
 class Column(msgspec.Struct, frozen=True, kw_only=True):
     """One column. `kind` is "float", "integer" or "text"; a `required` one has a value in every row of a file.
 
-    Floats are written with at most `decimals` digits after the point; None writes every digit.
+    Floats are written with at most `decimals` digits after the point; None writes every digit. `reader_name` is what the
+    rows of `daemon.reader` call it, when that is not the machine name.
     """
 
     machine_name: str
@@ -36,7 +37,13 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     decimals: int | None = None
     required: bool = False
     known_to_older: bool = True
+    reader_name: str = ""
     meaning: str
+
+    @property
+    def in_reader(self) -> str:
+        """What the rows of `daemon.reader` call it."""
+        return self.reader_name or self.machine_name
 
     @property
     def iri(self) -> str:
@@ -91,10 +98,11 @@ COLUMNS = (
     Column(
         machine_name="step_id",
         label="Step ID",
-        kind="text",
+        kind="integer",
+        reader_name="step_number",
         required=True,
         known_to_older=False,
-        meaning="the step of the protocol",
+        meaning="the number of the step in the expanded protocol, from 1; the sidecar's `steps` says which that is",
     ),
     Column(
         machine_name="step_type",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 REAL_SLICE_SECOND = 0.2
@@ -18,6 +20,9 @@ LONGEST_ANSWER_BYTES = 2**24
 CABLE_REAL_SECOND = 5.0
 """How long streamed bytes may be on their way from the bench to us."""
 
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""Linux: the monotonic clock counts from the machine's start, of which this is the name."""
+
 TICK_SECOND = 2e-9
 """A bench counts whole nanoseconds: the time it answers may lie one of them before the time it was asked for."""
 
@@ -25,7 +30,12 @@ log = logging.getLogger(__name__)
 
 
 class Clock(Protocol):
-    """Seconds that only rise, the UTC that goes with them, and a way to wait."""
+    """Seconds that only rise, the UTC that goes with them, and a way to wait.
+
+    Two clocks of the same `epoch`, also in different processes, tell the same second at the same moment.
+    """
+
+    epoch: str
 
     def now_second(self) -> float:
         """The present time; its origin means nothing."""
@@ -70,6 +80,7 @@ class MonotonicClock:
     """The machine's clock, for real instruments."""
 
     def __init__(self) -> None:
+        self.epoch = BOOT_ID.read_text(encoding="ascii").strip() if BOOT_ID.exists() else secrets.token_hex(8)
         self._nudged = asyncio.Event()
 
     def now_second(self) -> float:
@@ -180,8 +191,11 @@ class BenchClock:
     meanwhile has arrived, with the bench's times, before anyone goes on.
     """
 
-    def __init__(self, control: ControlPort, now_second: float, utc_second: float, pace: float | None) -> None:
+    def __init__(
+        self, control: ControlPort, now_second: float, utc_second: float, pace: float | None, epoch: str = ""
+    ) -> None:
         self._control = control
+        self.epoch = epoch
         self._now_second = now_second
         self._utc_second = utc_second
         self._pace = pace
@@ -196,7 +210,9 @@ class BenchClock:
         """Become the owner of the bench's time; `pace` is simulated seconds a real second, None as fast as it goes."""
         await control.ask("own", speed="max" if pace is None else pace, on_owner_lost=on_owner_lost)
         hello = await control.ask("hello")
-        return cls(control, hello["now_second"], hello["utc_second"], pace)
+        began_second = round(hello["utc_second"] - hello["now_second"])
+        epoch = f"bench {hello['name']} {hello['seed']} {began_second}"
+        return cls(control, hello["now_second"], hello["utc_second"], pace, epoch)
 
     def watch(self, name: str, cable: StreamedCable) -> None:
         """From now on time moves on only when what the bench has sent on this cable is there."""
@@ -269,9 +285,15 @@ class BenchClock:
         await self._await_cables(answer["cables"])
         self._now_second = answer["now_second"]
         self._utc_second = answer["utc_second"]
-        # The bench counts whole nanoseconds: reached, its time may be a hair below what was asked for.
-        reached_second = max(self._now_second, to_second)
-        self._wake(up_to_second=reached_second if answer["stopped_by"] is None else float("inf"))
+        match answer["stopped_by"]:
+            case None:
+                # The bench counts whole nanoseconds: reached, its time may be a hair below what was asked for.
+                self._wake(up_to_second=max(self._now_second, to_second))
+            case "cable":
+                # It only let us read what was sent: for those who wait, nothing has happened.
+                self._wake(up_to_second=self._now_second)
+            case _:
+                self._wake(up_to_second=float("inf"))
 
     async def _await_cables(self, sent: dict[str, dict[str, Any]]) -> None:
         for name, cable in self._cables.items():

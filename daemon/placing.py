@@ -94,6 +94,8 @@ def place_new(
         station=placement.station,
         rig=rig.name,
         started_utc_second=clock.utc_second(),
+        clock_epoch=clock.epoch,
+        zero_second=clock.now_second(),
         protocol_name=sources.protocol_name,
         protocol_text=sources.protocol_text,
         cell_name=sources.cell_name,
@@ -110,6 +112,7 @@ def place_new(
         clock,
         run_file,
         run_id=run_id,
+        zero_second=header.zero_second,
         supervise_every_second=placement.supervise_every_second,
         tell=tell,
     )
@@ -127,18 +130,19 @@ def place_left(directory: Path, rig: Rig, clock: Clock, cause: str, tell: Callab
     try:
         header = run_file.header
         check_same_instruments(header, rig.identities)
-        left, utc_second = left_run(run_file), clock.utc_second()
+        left = left_run(run_file)
+        zero_second = left.zero_second(header, clock)
         runner = Runner(
             left.run,
             rig,
             clock,
             run_file,
             run_id=header.run_id,
+            zero_second=zero_second,
             supervise_every_second=header.supervise_every_second,
             tell=tell,
-            run_time_second=left.run_time_second(utc_second),
         )
-        return PlacedRun(directory, header, runner, run_file, left.first_event(utc_second, cause))
+        return PlacedRun(directory, header, runner, run_file, left.first_event(runner.run_time_second, cause))
     except BaseException:
         run_file.close()
         raise

@@ -21,7 +21,7 @@ from daemon.cycles import Cycle, cycle_numbers
 from daemon.engine import end_of_segment
 from daemon.events import SegmentRecord
 from daemon.gaps import Gap, cell_gaps, stream_gaps
-from daemon.plan import CELL_STREAM, CurrentStep, RestStep
+from daemon.plan import CELL_STREAM, CurrentStep, Plan, RestStep
 from daemon.result import Result, measured_cycles, result_of
 from daemon.run_files import DATA_DIRECTORY, find_run_file
 from daemon.run_metadata import run_metadata
@@ -30,7 +30,8 @@ from daemon.store.reading import read_rows
 from daemon.store.run_file import RunFile
 from daemon.streams import PRESSURE_STREAM, TEMPERATURE_STREAM
 
-DEFAULT_MAX_AGE_SECOND = 5.0
+FRESH_SECOND = 5.0
+INTERVALS_FRESH = 1.5
 STEP_TYPES = {"charge": "CC_CHG", "discharge": "CC_DCH", None: "OCV"}
 TIME = "test_time_second"
 PRESSURE_COLUMNS = {"surface_pressure_pa": "surface_pressure_pa"}
@@ -45,12 +46,13 @@ TEMPERATURE_COLUMNS = {
 class RunData:
     """A run as it stood at one moment. Times in seconds, SI units, current positive when it charges the cell.
 
-    - `rows`: one a measured row of the cell, columns by the machine names of `daemon.bdf.COLUMNS`. NaN is no reading.
+    - `rows`: one a measured row of the cell, columns by the machine names of `daemon.bdf.COLUMNS`, but `step_id` is the
+      protocol's and `step_number` its number. NaN is no reading.
       A row at every step's start and end is there as measured; nothing is interpolated. Pressure and temperatures are
-      the last readings up to a row that are not older than asked for, else NaN.
+      the last readings up to a row, if they are recent, else NaN; a stream without any reading has no column.
     - `cycles`: the cycle table (`daemon.cycles.Cycle`), one row a cycle.
-    - `segments`: the executed passes through steps (`daemon.events.SegmentRecord`) with `cycle_count`; the last one may
-      still be running, its end is then absent.
+    - `segments`: the executed passes through steps (`daemon.events.SegmentRecord`) with `cycle_count` and `step_number`;
+      the last one may still be running: `ended_by` is then "" and it ends at its last row.
     - `pressure`, `temperature`: those streams at their own times (`daemon.streams`), with `unix_time_second`; None when
       the run has no such stream or no row of it. `displayed_load` is what the load cell's indicator showed, unchanged.
     - `metadata`: sample, masses, instruments, protocol and more: see docs/reference/export.md.
@@ -81,14 +83,15 @@ def read_run(
     run: str | Path,
     *,
     data: str | Path = DATA_DIRECTORY,
-    max_age_s: float = DEFAULT_MAX_AGE_SECOND,
+    max_age_s: float | None = None,
 ) -> RunData:
     """Read a run, finished or being measured; about 1 s for two million rows.
 
     Args:
         run: its folder, its run file, or the end of its id.
         data: the folder of runs, when `run` is the end of an id.
-        max_age_s: how old a pressure or temperature may be to stand beside a row of the cell.
+        max_age_s: how old a pressure or temperature may be to stand beside a row of the cell. None: 5 s, or one and a
+            half of that stream's usual interval when that is longer.
 
     Raises:
         NoSuchRunError: no run, or several, fit.
@@ -106,6 +109,7 @@ def read_run(
     counted = cycle_numbers((segment.half for segment in executed), result.plan.cycle_starts_with)
     segments = _table_of(executed, SegmentRecord)
     segments.insert(1, "cycle_count", np.array(counted, np.int64))
+    segments.insert(2, "step_number", [step_number(result.plan, segment.step_id) for segment in executed])
     rows = _rows(segments, cell, started_utc_second)
     _join(rows, pressure, PRESSURE_COLUMNS, max_age_s)
     _join(rows, temperature, TEMPERATURE_COLUMNS, max_age_s)
@@ -119,6 +123,11 @@ def read_run(
         metadata=run_metadata(result, _gaps(result, cell, pressure, temperature)),
         result=result,
     )
+
+
+def step_number(plan: Plan, step_id: str) -> int:
+    """The number of a step in the expanded protocol, from 1."""
+    return 1 + next(index for index, step in enumerate(plan.steps) if step.step_id == step_id)
 
 
 def executed_segments(result: Result) -> list[SegmentRecord]:
@@ -170,6 +179,7 @@ def _rows(segments: pd.DataFrame, cell: pd.DataFrame, started_utc_second: float)
             "current_ampere": ampere,
             "cycle_count": np.repeat(cycle, counts),
             "step_count": segment,
+            "step_number": np.repeat(of_segment["step_number"].to_numpy(np.int64), counts),
             "step_id": _repeated(of_segment["step_id"], counts),
             "step_type": _repeated(of_segment["half"].map(_step_type), counts),
             "step_time_second": cell[ELAPSED].to_numpy(),
@@ -197,14 +207,18 @@ def _repeated(texts: pd.Series[str], counts: Integers) -> pd.Categorical:
     return pd.Categorical.from_codes(np.repeat(codes, counts), categories=names)
 
 
-def _join(rows: pd.DataFrame, stream: pd.DataFrame | None, columns: Mapping[str, str], max_age_s: float) -> None:
+def _join(rows: pd.DataFrame, stream: pd.DataFrame | None, columns: Mapping[str, str], max_age_s: float | None) -> None:
     """Put a stream's last readings beside the cell's rows, in place; a stream without any is left out."""
     if stream is None:
         return
+    second = stream[TIME].to_numpy()
+    if max_age_s is None:
+        usual_second = float(np.median(np.diff(second))) if len(second) > 1 else 0.0
+        max_age_s = max(FRESH_SECOND, INTERVALS_FRESH * usual_second)
     for name, source in columns.items():
         value = stream[source].to_numpy()
         if np.isfinite(value).any():
-            rows[name] = last_value_before(rows[TIME].to_numpy(), stream[TIME].to_numpy(), value, max_age_s)
+            rows[name] = last_value_before(rows[TIME].to_numpy(), second, value, max_age_s)
 
 
 def _gaps(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from daemon.clock import Clock
 from daemon.engine import Phase, Run, decode_run
 from daemon.events import Resumed, RunStarted
 from daemon.plan import Plan
@@ -29,19 +30,22 @@ class LeftRun:
     last_utc_second: float
     began: bool
 
-    def first_event(self, utc_second: float, cause: str) -> RunStarted | Resumed:
-        """The event with which it goes on at a UTC."""
+    def zero_second(self, header: RunHeader, clock: Clock) -> float:
+        """The clock's second at which the run's time is 0.
+
+        After a restart of the machine, or on another clock, only UTC says how long nobody was there; it never makes the
+        run's time go back.
+        """
+        if header.clock_epoch == clock.epoch:
+            return header.zero_second
+        away_second = max(0.0, clock.utc_second() - self.last_utc_second) if self.began else 0.0
+        return clock.now_second() - self.last_run_time_second - away_second
+
+    def first_event(self, run_time_second: float, cause: str) -> RunStarted | Resumed:
+        """The event with which it goes on at a run time."""
         if not self.began:
             return RunStarted()
-        return Resumed(cause=cause, away_second=self.away_second(utc_second))
-
-    def away_second(self, utc_second: float) -> float:
-        """How long nobody held it; never negative, whatever the clock of the wall did meanwhile."""
-        return max(0.0, utc_second - self.last_utc_second) if self.began else 0.0
-
-    def run_time_second(self, utc_second: float) -> float:
-        """The run's time at a UTC."""
-        return self.last_run_time_second + self.away_second(utc_second)
+        return Resumed(cause=cause, away_second=max(0.0, run_time_second - self.last_run_time_second))
 
 
 def unfinished_runs(data_directory: Path) -> list[Path]:

@@ -48,6 +48,10 @@ def run_metadata(result: Result, gaps: list[Gap]) -> dict[str, Any]:
             "against": result.plan.cell.reference_electrode,
         },
         "instruments": header.instruments,
+        "steps": [
+            {"step_number": number, **msgspec.to_builtins(step)}
+            for number, step in enumerate(result.plan.steps, start=1)
+        ],
         "protocol": _text(header.protocol_name, header.protocol_text),
         "cell_file": _text(header.cell_name, header.cell_text),
         "gaps": gaps,

@@ -83,10 +83,10 @@ class Runner:
         *,
         run_id: str,
         supervise_every_second: float,
+        zero_second: float,
         tell: Callable[[Progress], None],
-        run_time_second: float = 0.0,
     ) -> None:
-        """Take a run over; nothing happens yet. `run_time_second` is the run's time now, 0 for a new one."""
+        """Take a run over; nothing happens yet. `zero_second` is the clock's second at which its run time is 0."""
         self.run = run
         self._rig = rig
         self._clock = clock
@@ -94,7 +94,7 @@ class Runner:
         self._run_id = run_id
         self._every_second = supervise_every_second
         self._tell = tell
-        self._zero_second = clock.now_second() - run_time_second
+        self._zero_second = zero_second
         self._asked_to_stop: str | None = None
         self._let_go = False
         self._loggers: list[StreamLogger] = []
@@ -135,6 +135,7 @@ class Runner:
             await self._submit(first)
             if isinstance(first, Resumed):
                 await self._note_gaps(self.run_time_second - first.away_second)
+                await self._supervise()
             while self.run.phase is not Phase.FINISHED:
                 await self._wait()
                 if self._let_go:

@@ -14,13 +14,14 @@ import pyarrow.parquet as pa_parquet
 from numpy.typing import NDArray
 
 from daemon.bdf import BY_LABEL, COLUMNS
-from daemon.cell_rows import Floats, Integers, passed, starts_of
+from daemon.cell_rows import SECOND_PER_HOUR, Floats, Integers, passed, starts_of
 
 CHARGE_TOLERANCE = 1e-4
-"""Of charge and energy integrated anew; the written ones were counted over all rows, also those left out."""
+"""Of charge and energy integrated anew, beside half the change of current between neighbouring rows: the written ones
+were counted over all rows, also those left out."""
 
-NOISE = 1e-6
-"""Of the largest charge or energy in the table: what a step at open circuit may differ by."""
+ROUNDING = 4e-12
+"""Of totals that are written with twelve digits after the point."""
 
 CLOCK_TOLERANCE = 1e-4
 """How much faster than ours the instrument's clock may run: a step may seem to end so much after the next began."""
@@ -138,7 +139,7 @@ def _total_problems(arrays: Arrays, _: Bounds) -> Iterator[str]:
     for name in totals:
         if (np.diff(arrays[name]) < 0).any() or arrays[name][0] < 0:
             yield f"{name} falls, or begins below 0"
-    rounding = 4e-12 + 1e-12 * float(np.max(arrays["charging_capacity_ah"] + arrays["discharging_capacity_ah"]))
+    rounding = ROUNDING + 1e-12 * float(np.max(arrays["charging_capacity_ah"] + arrays["discharging_capacity_ah"]))
     net = arrays["charging_capacity_ah"] - arrays["discharging_capacity_ah"]
     if np.abs(net - arrays["net_capacity_ah"]).max() > rounding:
         yield "net capacity is not charging less discharging capacity"
@@ -159,14 +160,16 @@ def _integral_problems(arrays: Arrays, _: Bounds) -> Iterator[str]:
     step: Integers = arrays["step_count"].astype(np.int64)
     starts = starts_of(step)
     ends = np.append(starts[1:] - 1, len(step) - 1)
-    charge, energy = passed(step, arrays["test_time_second"], arrays["voltage_volt"], arrays["current_ampere"])
-    for what, anew, written in (
-        ("charge", charge.net, arrays["net_capacity_ah"]),
-        ("energy", energy.net, arrays["charging_energy_wh"] - arrays["discharging_energy_wh"]),
+    second, volt, ampere = (arrays[name] for name in ("test_time_second", "voltage_volt", "current_ampere"))
+    charge, energy = passed(step, second, volt, ampere)
+    for what, anew, written, flow in (
+        ("charge", charge.net, arrays["net_capacity_ah"], ampere),
+        ("energy", energy.net, arrays["charging_energy_wh"] - arrays["discharging_energy_wh"], volt * ampere),
     ):
         ours, theirs = anew[ends] - anew[starts], written[ends] - written[starts]
-        largest = max(np.abs(ours).max(), np.abs(theirs).max())
-        wrong = np.abs(ours - theirs) > CHARGE_TOLERANCE * np.abs(theirs) + NOISE * largest
+        unknown = np.append(0.0, np.cumsum(np.abs(np.diff(flow)) * np.diff(second))) / 2 / SECOND_PER_HOUR
+        allowed = CHARGE_TOLERANCE * np.abs(theirs) + unknown[ends] - unknown[starts] + ROUNDING
+        wrong = np.abs(ours - theirs) > allowed
         if wrong.any():
             first = int(np.flatnonzero(wrong)[0])
             yield (

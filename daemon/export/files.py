@@ -26,15 +26,15 @@ COMPRESSION_LEVEL = 1
 SIMULATED_SUFFIX = "__SIMULATED"
 UNFINISHED_SUFFIX = ".part"
 BY_DICTIONARY = {
-    *(
-        "voltage_volt",
-        "current_ampere",
-        "ambient_temperature_celsius",
-        "temperature_t1_celsius",
-        "step_id",
-        "step_type",
-    ),
-    *("displayed_load", "sensor_temperature_celsius", "jig_temperature_celsius", "setpoint_temperature_celsius"),
+    "voltage_volt",
+    "current_ampere",
+    "step_type",
+    "ambient_temperature_celsius",
+    "temperature_t1_celsius",
+    "displayed_load",
+    "sensor_temperature_celsius",
+    "jig_temperature_celsius",
+    "setpoint_temperature_celsius",
 }
 """Columns with few different values, by machine name."""
 
@@ -124,7 +124,7 @@ def export_run(
                 described.append({"file": _file_name(name, table, form), **_file_facts(path, table.table.num_rows)})
                 if table.is_bdf:
                     _refuse_wrong(path, form, run)
-        text = json.dumps({**beside, "files": described}, indent=2, ensure_ascii=False)
+        text = json.dumps({"extras": {"presscell": {**beside, "files": described}}}, indent=2, ensure_ascii=False)
         unfinished(metadata_name).write_text(text + "\n", encoding="utf-8")
     return Exported(
         files=tuple(to / file for file in (*names, metadata_name)),
@@ -135,13 +135,12 @@ def export_run(
 
 def write_csv(table: pa.Table, path: Path) -> None:
     """UTF-8, a header line, comma, newline, a point in numbers; what is none is empty."""
-    plain = table.cast(pa.schema([(field.name, _plain_type(field.type)) for field in table.schema]))
-    texts = [plain[field.name] for field in plain.schema if pa.types.is_string(field.type)]
+    texts = [table[field.name] for field in table.schema if pa.types.is_string(field.type)]
     quoted = any(re.search(r'[",\r\n]', str(value)) for column in texts for value in column.unique().to_pylist())
     with path.open("wb") as file:
         file.write((",".join(table.column_names) + "\n").encode())
         options = pa_csv.WriteOptions(include_header=False, quoting_style="needed" if quoted else "none")
-        pa_csv.write_csv(plain, file, options)
+        pa_csv.write_csv(table, file, options)
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
@@ -178,10 +177,6 @@ def _file_name(name: str, table: _Table, form: str) -> str:
 
 def _machine_name(column_name: str) -> str:
     return BY_LABEL[column_name].machine_name if column_name in BY_LABEL else column_name
-
-
-def _plain_type(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _write(table: _Table, form: str, path: Path, beside: dict[str, Any]) -> None:

@@ -47,8 +47,8 @@ def bdf_table(run: RunData, rows: Rows, labels: Labels) -> BdfTable:
     kept = np.flatnonzero(read)
     if rows is Rows.RECORD:
         kept = kept[_recorded(run, measured.iloc[kept])]
-    columns = tuple(column for column in columns_of(labels) if column.machine_name in measured)
-    arrays = [_array(measured[column.machine_name], kept, column) for column in columns]
+    columns = tuple(column for column in columns_of(labels) if column.in_reader in measured)
+    arrays = [_array(measured[column.in_reader], kept, column) for column in columns]
     fields = [
         pa.field(column.label, array.type, metadata={"iri": column.iri})
         for column, array in zip(columns, arrays, strict=True)
@@ -116,7 +116,7 @@ def _array(values: pd.Series[Any], kept: np.ndarray[Any, np.dtype[np.int64]], co
         if not isinstance(texts, pd.Categorical):
             raise TypeError(f"{column.machine_name} is no categorical")
         codes = texts.codes[kept].astype(np.int32)
-        return pa.DictionaryArray.from_arrays(codes, pa.array(texts.categories.tolist(), pa.string()))
+        return pa.DictionaryArray.from_arrays(codes, pa.array(texts.categories.tolist(), pa.string())).cast(pa.string())
     numbers = values.to_numpy()[kept]
     if column.decimals is not None:
         numbers = np.round(numbers, column.decimals)

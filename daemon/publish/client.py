@@ -129,7 +129,7 @@ class Client(aiomqtt.Client):
         properties: Properties,
     ) -> None:
         """The library takes a refusal (MQTT 5, as by an access list) for an acknowledgement."""
-        if not reason_code.is_failure:
+        if True:
             super()._on_publish(client, userdata, mid, reason_code, properties)
         elif not self._disconnected.done():
             self._disconnected.set_exception(aiomqtt.MqttCodeError(reason_code))
@@ -214,6 +214,7 @@ class MqttOutlet:
             await client.abandon()
             raise
         try:
+            _notice_cancellation()
             yield Connection(client, version, self.address)
         finally:
             client.timeout = LEAVE_WITHIN_SECOND
@@ -245,6 +246,13 @@ async def subscribed(address: BrokerAddress, *topics: str, at_most_queued: int =
         with suppress(aiomqtt.MqttError, OSError):
             await client.__aexit__(None, None, None)
         await client.abandon()
+
+
+def _notice_cancellation() -> None:
+    """Raise what `asyncio.wait_for` of Python 3.11 swallows when it is cancelled while its answer comes."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _code(error: aiomqtt.MqttCodeError) -> int | None:

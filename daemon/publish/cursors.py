@@ -34,10 +34,14 @@ class Cursors:
         self._sink = sink
         with sqlite_told_as_store_error(self._path, "opening it"):
             self._connection = sqlite3.connect(self._path, isolation_level=None, timeout=5.0, check_same_thread=False)
-            self._connection.execute("PRAGMA journal_mode = WAL").fetchall()
-            # A cursor lost with the power means rows sent twice, which every subscriber must bear anyway.
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.executescript(_TABLES)
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL").fetchall()
+                # A cursor lost with the power means rows sent twice, which every subscriber must bear anyway.
+                self._connection.execute("PRAGMA synchronous = NORMAL")
+                self._connection.executescript(_TABLES)
+            except sqlite3.Error:
+                self._connection.close()
+                raise
 
     def read(self, run_id: str) -> dict[str, int]:
         """The last acknowledged row number of each stream of a run; a stream may be absent."""

@@ -106,8 +106,9 @@ class Publisher:
         self._closing.set()
         self._wake.set()
         _, late = await asyncio.wait([self._task], timeout=LEAVE_WITHIN_SECOND)
-        if late:
+        while late:
             self._task.cancel()
+            _, late = await asyncio.wait([self._task], timeout=LEAVE_WITHIN_SECOND)
         [outcome] = await asyncio.gather(self._task, return_exceptions=True)
         if isinstance(outcome, Exception):
             log.error("publishing ended early", exc_info=outcome)
@@ -309,6 +310,7 @@ class Publisher:
     def _open_cursors(self) -> None:
         sink = self._outlet.sink
         path = None if sink is None else self._data_directory / STATION_FILE_NAME
+        self._data_directory.mkdir(parents=True, exist_ok=True)
         self._cursors = Cursors(path, sink or "embedded")
         self._retained = Retained(self._cursors.alarms())
 

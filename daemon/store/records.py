@@ -37,7 +37,11 @@ CREATE TABLE snapshot (
 
 
 class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run is, frozen when it starts. `instruments` is role → maker, model, serial_number, firmware, address."""
+    """What a run is, frozen when it starts.
+
+    Its run time is 0 at `zero_second` of the clock of `clock_epoch`. `instruments` is role → maker, model,
+    serial_number, firmware.
+    """
 
     run_id: str
     schema_version: int = SCHEMA_VERSION
@@ -46,6 +50,8 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     station: str
     rig: str
     started_utc_second: float
+    clock_epoch: str = ""
+    zero_second: float = 0.0
     protocol_name: str
     protocol_text: str
     cell_name: str

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from drivers.errors import OutOfRangeError, RefusedError, WrongInstrumentError
 from drivers.espec import codec
 from drivers.roles import ChamberLook, Identity
-from drivers.session import Query, Session
+from drivers.session import Answer, Query, Session
 
 TYPE = Query("TYPE?", codec.chamber_type, source=codec.SOURCE)
 FIRMWARE = Query("ROM?", codec.text, source=codec.SOURCE)
@@ -67,33 +67,32 @@ class EspecChamber:
     async def set_celsius(self, setpoint_celsius: float) -> None:
         """Take a setpoint, to a tenth of a degree, switch on if need be, and control to it; all read back.
 
+        Others may look meanwhile: a simulated clock moves, and ends the pauses, only while nobody waits for a turn.
         Raises `OutOfRangeError` before anything is set, outside the limits set at the chamber; `RefusedError` also when
         a program runs at the chamber, which is left alone.
         """
-        async with self._turn:
-            before = await self._session.ask(TEMPERATURES)
-            high_celsius = min(before.high_celsius, self._highest_celsius)
-            if not before.low_celsius <= setpoint_celsius <= high_celsius:
-                raise OutOfRangeError(self.name, "setpoint_celsius", setpoint_celsius, before.low_celsius, high_celsius)
-            # The sum turns a negative zero into zero.
-            sent_celsius = round(setpoint_celsius, 1) + 0.0
-            command = SET_TEMPERATURE.format(celsius=sent_celsius)
-            mode = await self._session.ask(MODE)
-            if mode.startswith(codec.RUN):
-                raise RefusedError(self.name, command, 0, f"a program runs at the chamber: {mode}")
-            if mode == codec.OFF:
-                await self._set(SET_POWER_ON)
-            await self._set(command)
-            if mode != codec.CONSTANT:
-                await self._set(SET_CONSTANT)
-            await self._read_back(command, sent_celsius)
+        before = await self._ask(TEMPERATURES)
+        high_celsius = min(before.high_celsius, self._highest_celsius)
+        if not before.low_celsius <= setpoint_celsius <= high_celsius:
+            raise OutOfRangeError(self.name, "setpoint_celsius", setpoint_celsius, before.low_celsius, high_celsius)
+        # The sum turns a negative zero into zero.
+        sent_celsius = round(setpoint_celsius, 1) + 0.0
+        command = SET_TEMPERATURE.format(celsius=sent_celsius)
+        mode = await self._ask(MODE)
+        if mode.startswith(codec.RUN):
+            raise RefusedError(self.name, command, 0, f"a program runs at the chamber: {mode}")
+        if mode == codec.OFF:
+            await self._set(SET_POWER_ON)
+        await self._set(command)
+        if mode != codec.CONSTANT:
+            await self._set(SET_CONSTANT)
+        await self._read_back(command, sent_celsius)
 
     async def look(self) -> ChamberLook:
         """What it measures and does now."""
-        async with self._turn:
-            temperatures = await self._session.ask(TEMPERATURES)
-            mode = await self._session.ask(MODE)
-            alarms = await self._session.ask(ALARMS)
+        temperatures = await self._ask(TEMPERATURES)
+        mode = await self._ask(MODE)
+        alarms = await self._ask(ALARMS)
         return ChamberLook(
             air_celsius=temperatures.air_celsius,
             setpoint_celsius=temperatures.setpoint_celsius,
@@ -106,19 +105,23 @@ class EspecChamber:
         async with self._turn:
             await self._session.close()
 
+    async def _ask(self, query: Query[Answer]) -> Answer:
+        async with self._turn:
+            return await self._session.ask(query)
+
     async def _set(self, command: str) -> None:
         def read(reply: str) -> str | None:
             return codec.acknowledgement(command, reply)
 
-        refusal = await self._session.ask(Query(command, read, source=codec.SOURCE))
+        refusal = await self._ask(Query(command, read, source=codec.SOURCE))
         if refusal is not None:
             raise RefusedError(self.name, command, 0, refusal)
         await self._wait(PAUSE_AFTER_SET_SECOND)
 
     async def _read_back(self, command: str, sent_celsius: float) -> None:
-        after = await self._session.ask(TEMPERATURES)
+        after = await self._ask(TEMPERATURES)
         if abs(after.setpoint_celsius - sent_celsius) > codec.SETPOINT_STEP_CELSIUS / 2:
             raise RefusedError(self.name, command, 0, f"the setpoint reads back {after.setpoint_celsius} °C")
-        mode = await self._session.ask(MODE)
+        mode = await self._ask(MODE)
         if mode != codec.CONSTANT:
             raise RefusedError(self.name, SET_CONSTANT, 0, f"the mode reads back {mode}")

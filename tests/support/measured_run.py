@@ -56,6 +56,12 @@ Change = Callable[[dict[str, np.ndarray], int], None]
 """Changes the columns of a segment's rows before they are stored."""
 
 
+def without_reading(columns: dict[str, np.ndarray], segment: int) -> None:
+    """A `Change`: three rows of the second segment, its first and last among them, have no voltage."""
+    if segment == 2:
+        columns["voltage_volt"][[0, 100, -1]] = np.nan
+
+
 def plan_of(protocol: str = PROTOCOL) -> daemon.plan.Plan:
     cell = REPOSITORY / "config/cells/bm05.yaml"
     limits = potentiostat("keithley.2450").limits
@@ -91,6 +97,7 @@ class MeasuredRun:
         *,
         simulated: bool = True,
         beside: bool = True,
+        beside_every_second: float = 1.0,
         change: Change | None = None,
     ) -> None:
         """`beside`: with pressure and temperature. `change` is applied to each segment's rows."""
@@ -98,7 +105,7 @@ class MeasuredRun:
         self.path.parent.mkdir(parents=True)
         made = plan_of(protocol)
         self.run = Run(plan=made)
-        self._beside, self._change = beside, change
+        self._beside, self._beside_every_second, self._change = beside, beside_every_second, change
         self._now_second, self._charge, self._beside_second = 0.0, 0.0, 0.0
         self._random = np.random.default_rng(7)
         self.file = RunFile.create(self.path, header_of(made, protocol, simulated=simulated), STREAMS)
@@ -194,8 +201,10 @@ class MeasuredRun:
 
     def _store_beside(self, columns: dict[str, np.ndarray], started: float) -> None:
         until = started + float(columns["elapsed_second"][-1])
-        second = np.arange(self._beside_second, until + 1)
-        self._beside_second = float(second[-1]) + 1
+        second = np.arange(self._beside_second, until + 1, self._beside_every_second)
+        if not len(second):
+            return
+        self._beside_second = float(second[-1]) + self._beside_every_second
         ampere = columns["true_ampere"][0]
         charge = self._charge + ampere * np.clip(second + PRESSURE_OFFSET_SECOND - started, 0, None) / 3600
         for stream, rows in self._rows_beside(second, charge):

@@ -8,7 +8,17 @@ import msgspec
 import numpy as np
 
 from daemon.engine import Run, advance, encode_run, end_of_segment
-from daemon.events import BlockStored, Event, MadeSafe, RunStarted, SegmentEnded, SegmentStarted, encode_event, kind_of
+from daemon.events import (
+    BlockStored,
+    Breach,
+    Event,
+    MadeSafe,
+    RunStarted,
+    SegmentEnded,
+    SegmentStarted,
+    encode_event,
+    kind_of,
+)
 from daemon.plan import Plan
 from daemon.store.blocks import Block
 from daemon.store.reading import read_rows
@@ -72,13 +82,13 @@ class StandInRun:
         )
         self.file.commit([entry], blocks, encode_run(self.run))
 
-    def commit(self, rows: int, last_volt: float = 3.0) -> None:
+    def commit(self, rows: int, last_volt: float = 3.0, breaches: tuple[Breach, ...] = ()) -> None:
         """Rows of the cell at 1 Hz, some of them no readings, and a tenth as many of the pressure."""
         first_seq, elapsed = self.run.rows + 1, self.run.fold.rows + np.arange(rows, dtype=float)
         self.now_second += rows
         cell = self._cell_rows(first_seq, elapsed, last_volt)
         last = row(elapsed_second=float(elapsed[-1]), voltage_volt=last_volt, current_ampere=0.0004)
-        summary = block(first_seq, rows, last, charge_in_ampere_hour=rows * 1e-6)
+        summary = block(first_seq, rows, last, breaches, charge_in_ampere_hour=rows * 1e-6)
         pressure = self._pressure_rows(rows // PRESSURE_EVERY_ROWS)
         self.submit(BlockStored(segment=self.run.segment, summary=summary), cell, *pressure)
 
@@ -107,7 +117,7 @@ class StandInRun:
     def _stored(self) -> Iterator[tuple[tuple[str, str, str, int], dict[str, Any]]]:
         for stream in self.file.schemas:
             for values in read_rows(self.path, stream).to_dict("records"):
-                kept = {name: value for name, value in values.items() if value == value}  # NaN is no reading
+                kept = {name: value for name, value in values.items() if not np.isnan(value)}
                 kept["unix_time_second"] = STARTED_UTC_SECOND + values["test_time_second"]
                 yield (self.header.station, self.header.run_id, stream, values["seq"]), kept
 
@@ -145,4 +155,6 @@ class StandInRun:
             "sensor_temperature_celsius": np.full(rows, np.nan),
             "load_status": np.zeros(rows, np.int64),
         }
-        return [Block(stream=PRESSURE_STREAM, segment=0, first_seq=first_seq, origin_run_time_second=0.0, columns=columns)]
+        return [
+            Block(stream=PRESSURE_STREAM, segment=0, first_seq=first_seq, origin_run_time_second=0.0, columns=columns)
+        ]

@@ -12,6 +12,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 SINGLE = REPOSITORY / "config" / "bench" / "single.yaml"
+WARM = REPOSITORY / "config" / "bench" / "warm.yaml"
 HANG_SECOND = 60.0
 MAX = {"speed": "max", "on_owner_lost": "run_on"}
 
@@ -76,7 +77,7 @@ class Line:
 class BenchProcess:
     """A bench in a process of its own."""
 
-    def __init__(self, tmp_path, *options, bench_file=SINGLE):
+    def __init__(self, tmp_path, *options, bench_file=WARM):
         self.log_file = tmp_path / f"bench-{len(list(tmp_path.iterdir()))}.jsonl"
         command = [sys.executable, "-m", "simulators", str(bench_file), "--log", str(self.log_file), *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=REPOSITORY)
@@ -124,7 +125,7 @@ def start_bench(tmp_path):
 def dated(tmp_path):
     """A bench file whose world begins at a fixed date."""
     path = tmp_path / "dated.yaml"
-    path.write_text(SINGLE.read_text() + "utc_start: 2026-01-01T00:00:00Z\n")
+    path.write_text(WARM.read_text() + "utc_start: 2026-01-01T00:00:00Z\n")
     return path
 
 
@@ -144,7 +145,7 @@ def test_it_says_where_it_is_and_ends_when_told(start_bench):
     hello = owner.control("hello")
     assert hello["simulated"] is True
     assert hello["cables"] == bench.start["cables"]
-    assert all(address.startswith("127.0.0.1:") for address in (bench.start["control"], *_addresses(hello)))
+    assert all(address.startswith("127.0.0.1:") for address in (bench.start["control"], *_tcp_addresses(hello)))
     assert bench.potentiostat().ask("*IDN?") == "KEITHLEY INSTRUMENTS,MODEL 2450,04451117,1.7.12b"
     assert owner.control("end")["ok"]
     assert bench.wait() == 0
@@ -154,8 +155,8 @@ def test_it_says_where_it_is_and_ends_when_told(start_bench):
     assert (last["event"], last["reason"]) == ("end", "end")
 
 
-def _addresses(hello):
-    return [cable["address"] for cable in hello["cables"].values()]
+def _tcp_addresses(hello):
+    return [cable["address"] for cable in hello["cables"].values() if cable["transport"] == "tcp"]
 
 
 def test_a_half_cycle_runs_to_its_limit_and_the_log_saw_it(start_bench):
@@ -288,7 +289,7 @@ def test_a_bad_bench_file_is_told_by_place(tmp_path):
     )
     assert done.returncode == 1
     assert done.stdout == ""
-    assert f"{bad}:8:3  cell.sampel  unknown field  did you mean sample?" in done.stderr
+    assert f"{bad}:9:3  cell.sampel  unknown field  did you mean sample?" in done.stderr
 
 
 @pytest.mark.parametrize(

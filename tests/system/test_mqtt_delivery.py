@@ -1,7 +1,8 @@
-"""A subscriber that de-duplicates ends with exactly the stored rows, whatever happens to the broker; nobody waits for it."""
+"""A subscriber that de-duplicates ends with exactly the stored rows, whatever happens to the broker."""
 
 import asyncio
 import contextlib
+import logging
 import signal
 
 import pytest
@@ -31,6 +32,13 @@ def run(tmp_path):
     written = StandInRun(tmp_path / "data")
     yield written
     written.close()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_goes_wrong_unseen(caplog):
+    """A broker that goes away is worth a warning; a traceback of the loop or of a library is a mistake of ours."""
+    yield
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 def publisher_to(outlet, tmp_path, **changed):
@@ -217,6 +225,8 @@ async def test_a_refused_row_is_not_taken_for_a_published_one(tmp_path, run):
             await write(run, publisher, 2)
             async with subscriber.listening() as listening:
                 await subscriber.until(lambda it: b"online" in it.messages[TOPICS.availability])
+                await publisher.connected.wait()
+                await until_clear(publisher.connected)
                 assert subscriber.rows == {}
                 mosquitto.end()
                 await broker_gone(listening)

@@ -53,7 +53,7 @@ class ScriptedBench:
                 return self._advance(question["to_second"], question["stop_every_second"])
             case "hello" | "own" | "note":
                 self.log.append({key: value for key, value in question.items() if key != "id"})
-                return {"ok": True} | self._time()
+                return {"ok": True, "name": "scripted", "seed": 1} | self._time()
             case verb:
                 return {"ok": False, "error": f"what is {verb}?"}
 
@@ -240,6 +240,16 @@ async def test_what_was_sent_unasked_is_there_and_stamped_before_anyone_goes_on(
         scripted.cables = {"load_cell": {"sent_total": 34, "marks": [[17, 1.0], [34, 2.0]]}, "smu": {}}
         assert await clock.wait_until(2.0) == 2.0
         assert cable.told == [34, [(17, 1.0), (34, 2.0)]]
+
+
+async def test_stop_that_only_lets_a_cable_be_read_wakes_nobody() -> None:
+    async with bench(ends={3.0: "cable"}) as (scripted, clock, _):
+        cable = Cable(arrives=True)
+        clock.watch("load_cell", cable)
+        scripted.cables = {"load_cell": {"sent_total": 34, "marks": []}}
+        assert await clock.wait_until(10.0) == 10.0
+        assert scripted.log == [10.0, 10.0]
+        assert cable.told == [34, [], 34, []]
 
 
 async def test_deadline_between_two_of_the_benchs_nanoseconds_is_reached() -> None:

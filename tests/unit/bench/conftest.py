@@ -32,6 +32,7 @@ class TimedSource:
         self.rows: list[tuple[int, float]] = []
         self.heard: Callable[..., None] = lambda *args: None
         self.frame_every_ns = 0
+        self.bytes_per_second = 0.0
         self._frames: list[tuple[int, bytes]] = []
         self._frame_ns = 0
         self._end_ns: int | None = None
@@ -240,7 +241,7 @@ def laboratory(make_bench: MakeBench) -> Callable[..., Any]:
         cable = TcpCable("source", lambda data: made.bench.receive("source", data), 0)
         reasons: list[str] = []
         parts = Laboratory("test", 7, 1_000 * SECOND_NS, made.bench, {"source": cable}, {"source": "timed"})
-        keeper = Timekeeper(made.bench, asyncio.get_running_loop(), parts.deliver)
+        keeper = Timekeeper(made.bench, asyncio.get_running_loop(), parts.deliver, parts.reach_ns)
         ownership = Ownership(made.bench, keeper, speed=0, end_when_lost=end_when_lost, stop=reasons.append)
         control = ControlPort(parts, keeper, ownership, reasons.append)
         listener = Listener(0, control.connect)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.faults import FaultError, Garbled, Halved, cable_fault
+from simulators.faults import FaultError, Garbled, Halved, Misread, cable_fault
 from simulators.serve import DeadSocketPort
 
 WAIT_SECOND = 20.0
@@ -27,7 +27,7 @@ async def test_questions_are_answered_and_counted(laboratory):
         host, controller = await lab.host(), await lab.controller()
         assert await host.ask("SAY hello") == b"hello\n"
         counts = (await lab.ask(controller, "cables"))["cables"]["source"]
-        assert counts == {"sent_total": 6, "received_total": 10, "connected": True}
+        assert counts == {"sent_total": 6, "received_total": 10, "lost_total": 0, "connected": True}
 
 
 async def test_a_line_may_come_in_pieces_and_two_at_once(laboratory):
@@ -85,7 +85,7 @@ async def test_a_mute_cable_swallows_replies_and_the_instrument_still_acts(labor
         host.say("RUN 0.001 10")
         await lab.until(lambda: lab.made.bench.busy)
         counts = (await lab.ask(controller, "cables"))["cables"]["source"]
-        assert counts == {"sent_total": 0, "received_total": 22, "connected": True}
+        assert counts == {"sent_total": 0, "received_total": 22, "lost_total": 0, "connected": True}
         await fault(lab, controller, "heal")
         assert await host.ask("BUSY?") == b"1\n"
 
@@ -226,6 +226,14 @@ def test_halves_lose_nothing_and_noise_keeps_lengths(replies, seed):
         assert reply[-1:] == noise.spoil(reply)[-1:] or len(reply) == 1
 
 
+@given(reply=st.binary(min_size=2), seed=st.integers(min_value=0))
+def test_a_parity_error_is_one_top_bit(reply, seed):
+    spoilt = Misread(seed=seed).spoil(reply)
+    changed = [(before, after) for before, after in zip(reply, spoilt, strict=True) if before != after]
+    assert [before ^ after for before, after in changed] == [0x80]
+    assert spoilt[-1] == reply[-1]
+
+
 def test_unknown_faults_are_named_with_the_known_ones():
-    with pytest.raises(FaultError, match="swap_serial"):
+    with pytest.raises(FaultError, match="garble, parity"):
         cable_fault("melt", real_second=None, seed=None, previous=b"")

@@ -84,15 +84,6 @@ async def test_frames_to_nobody_are_lost_and_not_counted(laboratory):
         assert answer["cables"]["source"] == {"sent_total": 0, "marks": []}
 
 
-async def test_an_advance_stops_for_a_cable_that_is_full(laboratory, monkeypatch):
-    async with laboratory() as lab:
-        owner = await owner_of(lab)
-        monkeypatch.setattr(type(lab.cable), "full", property(lambda cable: lab.made.bench.now_ns >= 5 * SECOND_NS))
-        lab.made.bench.receive("source", b"RUN 0.0001 5\n")
-        answer = await lab.ask(owner, "advance", to_second=100)
-        assert (answer["now_second"], answer["stopped_by"]) == (5.0, "cable")
-
-
 async def test_only_the_owner_moves_time_and_there_is_one(laboratory):
     async with laboratory() as lab:
         owner, other = await owner_of(lab), await lab.controller()

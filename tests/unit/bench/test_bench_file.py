@@ -10,14 +10,55 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simulators.and_indicator import ForceSensor, IndicatorSetup
 from simulators.assemble import assemble, make_cell
-from simulators.bench_file import BenchFileError, load_bench_file, read_bench
+from simulators.bench_file import BenchFileError, LoadedBenchFile, load_bench_file, read_bench
 from simulators.cell import BARE, BM_05, vary
+from simulators.device import SECOND_NS
 from simulators.log import BenchLog
 
 SHIPPED = sorted((Path(__file__).parents[3] / "config" / "bench").glob("*.yaml"))
 SINGLE = next(path for path in SHIPPED if path.stem == "single")
-TEXT = SINGLE.read_text(encoding="utf-8")
+TEXT = """\
+# A bench
+# with all there can be.
+name: single
+seed: 1
+speed: 1
+
+cell:
+  sample: BM-05
+  chamber_temperature_C: 55
+  torque_Nm: 5
+
+window: {lower_voltage_V: 1.95, upper_voltage_V: 3.75}
+
+instruments:
+  - name: potentiostat
+    model: "2450"
+    role: potentiostat
+    serial_number: "04451117"
+    firmware: 1.7.12b
+    transport: {kind: tcp, port: 0}
+  - name: load_cell
+    model: and_indicator
+    role: load_cell
+    sensor: {nominal_N: 2000, zero_N: 40, reference_temperature_C: 30, noise_kPa: 3}
+    setup: {unit: N, decimals: 1, division: 1, capacity: 1500, display_Hz: 2}
+    transport: {kind: pty}
+  - name: thermometer
+    model: adam_4015
+    role: thermometer
+    probes: [{channel: 4, place: air}, {channel: 5, place: jig, offset_K: 0.5}]
+    transport: {kind: tcp}
+  - name: chamber
+    model: espec
+    role: chamber
+    setpoint_temperature_C: 60
+    build: {heating_K_per_min: 2}
+    transport: {kind: tcp}
+"""
+FIRST_INSTRUMENT = TEXT[TEXT.index("  - name: potentiostat") : TEXT.index("  - name: load_cell")]
 
 
 def problems_of(text):
@@ -27,9 +68,12 @@ def problems_of(text):
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_what_is_shipped_is_right(path):
-    content = load_bench_file(path).content
-    assert [instrument.role for instrument in content.instruments].count("potentiostat") == 1
+def test_what_is_shipped_is_right_and_named_by_role(path):
+    instruments = load_bench_file(path).content.instruments
+    assert [instrument.name for instrument in instruments] == [instrument.role for instrument in instruments]
+    roles = {instrument.role for instrument in instruments}
+    assert {"load_cell", "thermometer", "chamber"} <= roles
+    assert ("potentiostat" in roles) == (path.stem != "log_only")
 
 
 def test_a_cell_is_made_as_the_file_says():
@@ -80,6 +124,27 @@ def test_the_start_may_be_a_date(value, expected):
         ),
         ("port: 0", "port: 70000", ["20:34  instruments[1].transport.port  input should be less than or equal"]),
         ("kind: tcp", "kind: gpib", ["20:23  instruments[1].transport.kind  input should be 'tcp', found 'gpib'"]),
+        ('"2450"', '"2460a"', ["16:12  instruments[1].model  nothing here is called '2460a'  did you mean 2460?"]),
+        ("    model: and_indicator\n", "", ["21:5  instruments[2].model  is missing"]),
+        ("role: chamber", "role: oven", ["34:11  instruments[4].role  input should be 'chamber', found 'oven'"]),
+        ("nominal_N", "nominl_N", ["24:14  instruments[2].sensor.nominl_N  unknown field  did you mean nominal_N?"]),
+        ("unit: N", "unit: stone", ["25:5  instruments[2].setup  unit 'st"]),
+        ("capacity: 1500", "capacity: 1e9", ["25:5  instruments[2].setup  a capacity of 1000000000.0 N has more"]),
+        ("{kind: pty}", "{kind: pty, port: 0}", ["26:28  instruments[2].transport.port  unknown field  write one of"]),
+        (
+            "{kind: pty}",
+            "{kind: usb}",
+            ["26:23  instruments[2].transport.kind  nothing here is called 'usb'  write one"],
+        ),
+        ("channel: 4", "channel: 5", ["27:5  instruments[3]  channel 5 has two probes  give each a channel of"]),
+        ("channel: 4", "channel: 6", ["30:24  instruments[3].probes[1].channel  input should be less than 6, found 6"]),
+        ("place: jig", "place: oven", ["30:60  instruments[3].probes[2].place  input should be 'jig' or 'air', fo"]),
+        ("temperature_C: 60", "temperature_C: 150", ["32:5  instruments[4]  the setpoint is not between low_limit_t"]),
+        (
+            "heating_K_per_min: 2",
+            "heating: 2",
+            ["36:13  instruments[4].build.heating  unknown field  did you mean heat"],
+        ),
         ("torque_Nm: 5", "parameters: {slow_wieght: 1}", ["10:16  cell.parameters.slow_wieght  unknown field  did y"]),
         ("seed: 1", "seed: 1\nseed: 2", ['5:1  found duplicate key "seed" with value "2" (original value: "1")']),
         ("seed: 1", "seed: [1", ["5:6  expected ',' or ']', but got ':'"]),
@@ -113,8 +178,8 @@ def test_no_text_breaks_it(text):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (TEXT + TEXT[TEXT.index("  - name") :], "two instruments are called potentiostat"),
-        (TEXT + TEXT[TEXT.index("  - name") :].replace("- name: potentiostat", "- name: other"), "two potentiostats"),
+        (TEXT + FIRST_INSTRUMENT, "two instruments are called potentiostat"),
+        (TEXT + FIRST_INSTRUMENT.replace("name: potentiostat", "name: other"), "two instruments are the potentiostat"),
     ],
 )
 def test_wiring_that_cannot_be_is_refused(text, words):
@@ -140,3 +205,49 @@ def test_a_log_goes_on_where_it_ended(tmp_path):
         log.close()
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert lines == [{"bench_second": 1.5, "event": "note", "text": text} for text in ("one", "two")]
+
+
+@pytest.fixture
+def assembled():
+    """Makes the bench of a file's text; its instruments by name."""
+    made = []
+
+    def make(text):
+        loaded = LoadedBenchFile(read_bench(text.encode(), "b.yaml"), "")
+        made.append(assemble(loaded, BenchLog(None), 0.0))
+        return made[-1].bench.devices
+
+    yield make
+    for assembly in made:
+        assembly.close()
+
+
+async def test_instruments_are_made_as_the_file_says(assembled):
+    devices = assembled(TEXT)
+    sensor, setup = devices["load_cell"].sensor, devices["load_cell"].setup
+    assert sensor == ForceSensor(nominal_newton=2000, zero_newton=40, reference_celsius=30, noise_kilopascal=3)
+    assert setup == IndicatorSetup(unit="N", decimals=1, division=1, capacity=1500, display_hertz=2)
+    assert sorted(devices["thermometer"].probes) == [4, 5]
+    chamber, thermometer = devices["chamber"], devices["thermometer"]
+    assert chamber.receive(b"TEMP?\r\n", 0).endswith(b",60.0,140.0,-50.0\r\n")
+    assert chamber.run_to(60 * SECOND_NS) == 10 * SECOND_NS
+    celsius = [float(thermometer.receive(b"#01%d\r" % channel, 0)[1:]) for channel in (4, 5)]
+    assert celsius == pytest.approx([55.0, 55.5], abs=0.2)
+
+
+async def test_noise_may_be_off(assembled):
+    devices = assembled(TEXT + "noise: false\n")
+    assert devices["load_cell"].sensor.noise_kilopascal == 0
+    values = {devices["thermometer"].receive(b"#015\r", second * SECOND_NS) for second in range(20)}
+    assert values == {b">+055.50\r"}
+
+
+async def test_without_a_chamber_the_air_is_as_the_file_says(assembled):
+    devices = assembled(TEXT[: TEXT.index("  - name: chamber")] + "noise: false\n")
+    assert devices["thermometer"].receive(b"#014\r", 0) == b">+055.00\r"
+
+
+def test_a_terminal_may_have_a_path_of_its_own(assembled, tmp_path):
+    link = tmp_path / "load_cell"
+    assembled(TEXT.replace("{kind: pty}", f"{{kind: pty, link: {link}}}"))
+    assert link.resolve().is_char_device()

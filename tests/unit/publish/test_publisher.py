@@ -1,0 +1,137 @@
+"""The publisher against a broker in memory: what is sent again, what is waited for, when it gives up."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+
+from daemon.clock import MonotonicClock
+from daemon.publish.outlet import OutletLostError
+from daemon.publish.publisher import Publisher
+from daemon.publish.topics import StationTopics
+from tests.support.stand_in_run import StandInRun
+
+TOPICS = StationTopics("lab", "bench")
+WITHIN_SECOND = 20.0
+
+
+class MemoryBroker:
+    """Acknowledges everything, until it is told to break."""
+
+    sink = "memory"
+
+    def __init__(self):
+        self.connections = []
+        self.breaking = asyncio.Event()
+        self.refusals = 0
+
+    @asynccontextmanager
+    async def connect(self, will):
+        if self.refusals:
+            self.refusals -= 1
+            raise OutletLostError("nobody answers")
+        self.breaking.clear()
+        self.connections.append([])
+        yield self
+
+    async def send(self, message):
+        await asyncio.sleep(0)
+        if self.breaking.is_set():
+            raise OutletLostError("broken")
+        self.connections[-1].append(message)
+
+    async def lost(self):
+        await self.breaking.wait()
+        return OutletLostError("broken")
+
+    def wanted(self, topic):
+        return True
+
+    def rows(self, connection):
+        found = [
+            json.loads(message.payload) for message in self.connections[connection] if "/records/" in message.topic
+        ]
+        return [(said["stream"], row["seq"]) for said in found for row in said["rows"]]
+
+
+def publisher_to(broker, tmp_path):
+    return Publisher(broker, TOPICS, tmp_path / "data", MonotonicClock(), reconnect_after_second=(0.01, 0.02))
+
+
+async def reconnected(broker, connections):
+    async with asyncio.timeout(WITHIN_SECOND):
+        while len(broker.connections) < connections:
+            await asyncio.to_thread(lambda: None)
+
+
+async def test_what_was_acknowledged_last_is_sent_again_on_a_new_connection(tmp_path, run):
+    broker = MemoryBroker()
+    async with publisher_to(broker, tmp_path) as publisher:
+        publisher.follow(run.directory, run.header)
+        run.commit(100)
+        assert await publisher.drained(WITHIN_SECOND)
+        broker.breaking.set()
+        await reconnected(broker, 2)
+        assert await publisher.drained(WITHIN_SECOND)
+    assert len(broker.rows(0)) == 110
+    assert broker.rows(1) == broker.rows(0)
+    events = [message for message in broker.connections[1] if message.topic == TOPICS.rig("rig1").event]
+    assert events == []
+
+
+async def test_drained_means_that_what_was_stored_before_is_out(tmp_path, run):
+    broker = MemoryBroker()
+    async with publisher_to(broker, tmp_path) as publisher:
+        publisher.follow(run.directory, run.header)
+        for _ in range(150):
+            await asyncio.to_thread(run.commit, 1)
+            publisher.nudge()
+            await asyncio.to_thread(run.commit, 1)
+            assert await publisher.drained(WITHIN_SECOND)
+            assert broker.rows(0)[-1] == ("cell", run.run.rows)
+
+
+async def test_a_run_that_can_not_be_read_is_not_drained_and_spoils_no_other(tmp_path, run):
+    broker = MemoryBroker()
+    async with publisher_to(broker, tmp_path) as publisher:
+        publisher.follow(tmp_path / "data" / "nowhere", run.header)
+        publisher.follow(run.directory, run.header)
+        run.commit(100)
+        assert not await publisher.drained(0.3)
+        assert len(broker.rows(0)) == 110
+
+
+async def test_it_tries_until_somebody_answers(tmp_path, run):
+    broker = MemoryBroker()
+    broker.refusals = 3
+    async with publisher_to(broker, tmp_path) as publisher:
+        publisher.follow(run.directory, run.header)
+        assert await publisher.drained(WITHIN_SECOND)
+    assert broker.refusals == 0
+
+
+async def test_only_the_latest_run_of_a_rig_is_shown(tmp_path, run):
+    broker = MemoryBroker()
+    later = StandInRun(tmp_path / "data", "bench-later")
+    async with publisher_to(broker, tmp_path) as publisher:
+        publisher.follow(run.directory, run.header)
+        assert await publisher.drained(WITHIN_SECOND)
+        publisher.follow(later.directory, later.header)
+        run.commit(100)
+        later.commit(100)
+        assert await publisher.drained(WITHIN_SECOND)
+    shown = [
+        json.loads(said.payload)["run_id"] for said in broker.connections[0] if said.topic == TOPICS.rig("rig1").run
+    ]
+    assert list(dict.fromkeys(shown)) == [run.header.run_id, "bench-later"]
+    assert len(broker.rows(0)) == 220
+    later.close()
+
+
+async def test_a_rig_with_a_name_that_is_no_id_is_refused(tmp_path, run):
+    header = msgspec.structs.replace(run.header, rig="Rig 1")
+    async with publisher_to(MemoryBroker(), tmp_path) as publisher:
+        with pytest.raises(ValueError, match="can't name a rig"):
+            publisher.follow(run.directory, header)
