@@ -20,7 +20,7 @@ from contextlib import closing
 from pathlib import Path
 from statistics import median
 
-from daemon.app import Simulation, simulate
+from daemon.app import Listeners, Simulation, simulate
 from daemon.compile import load_plan
 from daemon.placing import Sources
 from drivers.registry import potentiostat
@@ -60,9 +60,11 @@ def ours(folder: Path) -> tuple[int, float, float]:
         data_directory=folder,
         pace=None,
         seed=1,
+        broker=None,
     )
+    listeners = Listeners(progress=lambda _progress: None, broker=lambda _address: None)
     before = cpu_second(resource.RUSAGE_SELF), cpu_second(resource.RUSAGE_CHILDREN)
-    finished = asyncio.run(simulate(simulation, lambda _progress: None))
+    finished = asyncio.run(simulate(simulation, listeners))
     spent = cpu_second(resource.RUSAGE_SELF) - before[0], cpu_second(resource.RUSAGE_CHILDREN) - before[1]
     return finished.run.rows, *spent
 

@@ -15,18 +15,27 @@ from daemon.clock import BenchClock, ControlPort, real_second, real_utc_second
 from daemon.engine import Run
 from daemon.placing import Placement, Sources, new_run_id, place_new
 from daemon.plan import Plan
+from daemon.publish.client import BrokerAddress, MqttOutlet
+from daemon.publish.embedded import EmbeddedBroker
+from daemon.publish.publisher import Publisher
+from daemon.publish.topics import StationTopics
 from daemon.runner import Progress, Runner
-from daemon.wiring import connect_rig
+from daemon.wiring import check_needs, connect_rig
 
-STATION = "bench"
+SITE, STATION = "simulated", "bench"
 BENCH_LOG_NAME = "bench.jsonl"
 SUPERVISE_EVERY_SECOND_AT_MAX = 600.0
 SUPERVISE_EVERY_SECOND_LIVE = 1.0
+PUBLISH_REST_WITHIN_REAL_SECOND = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Simulation:
-    """What to simulate. `pace` is simulated seconds a real second; None runs as fast as it goes."""
+    """What to simulate.
+
+    `pace` is simulated seconds a real second; None runs as fast as it goes. `broker` is where rows are published; None
+    starts a broker on a free port of this machine.
+    """
 
     plan: Plan
     sources: Sources
@@ -35,6 +44,15 @@ class Simulation:
     data_directory: Path
     pace: float | None
     seed: int
+    broker: BrokerAddress | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listeners:
+    """Who is told what during a simulation: its progress, and where its rows are published."""
+
+    progress: Callable[[Progress], None]
+    broker: Callable[[BrokerAddress], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +66,13 @@ class Finished:
     run_time_second: float
 
 
-async def simulate(simulation: Simulation, tell: Callable[[Progress], None]) -> Finished:
+async def simulate(simulation: Simulation, listeners: Listeners) -> Finished:
     """Start a bench, carry the plan out on it through the real daemon stack, end the bench.
 
     SIGINT and SIGTERM end the run with the cell at open circuit; its outcome is then "stopped".
 
     Raises:
-        BenchStartError, BenchGoneError, StoreError, DriverError.
+        BenchStartError, BenchGoneError, MissingRoleError, StoreError, DriverError.
     """
     began_second = real_second()
     run_id = new_run_id(STATION, real_utc_second())
@@ -69,14 +87,27 @@ async def simulate(simulation: Simulation, tell: Callable[[Progress], None]) -> 
     )
     directory = simulation.data_directory / run_id
     directory.mkdir(parents=True)
-    async with _bench(simulation, directory / BENCH_LOG_NAME) as (bench, clock):
-        rig = await connect_rig(wiring_of(bench, simulation.potentiostat_driver), clock)
+    async with (
+        _bench(simulation, directory / BENCH_LOG_NAME) as (bench, clock),
+        _publishing(simulation, clock, listeners.broker) as publisher,
+    ):
+        wiring = wiring_of(bench, simulation.potentiostat_driver)
+        check_needs(simulation.plan, wiring)
+        rig = await connect_rig(wiring, clock)
+
+        def tell(progress: Progress) -> None:
+            publisher.nudge()
+            listeners.progress(progress)
+
         try:
             placed = place_new(
                 run_id, simulation.plan, simulation.sources, placement=placement, rig=rig, clock=clock, tell=tell
             )
+            publisher.follow(directory, placed.header)
             with _stopping_on_signals(placed.runner):
                 run = await placed.carry_out()
+            await publisher.drained(PUBLISH_REST_WITHIN_REAL_SECOND)
+            placed.close()
         finally:
             await rig.close()
     return Finished(
@@ -100,6 +131,22 @@ async def _bench(simulation: Simulation, log_file: Path) -> AsyncIterator[tuple[
     finally:
         await clock.close()
     await bench.wait_for_end()
+
+
+@contextlib.asynccontextmanager
+async def _publishing(
+    simulation: Simulation, clock: BenchClock, announce: Callable[[BrokerAddress], None]
+) -> AsyncIterator[Publisher]:
+    async with contextlib.AsyncExitStack() as stack:
+        outlet: EmbeddedBroker | MqttOutlet
+        if simulation.broker is None:
+            outlet = await stack.enter_async_context(EmbeddedBroker())
+            announce(outlet.address)
+        else:
+            outlet = MqttOutlet(simulation.broker)
+            announce(simulation.broker)
+        publisher = Publisher(outlet, StationTopics(SITE, STATION), simulation.data_directory, clock)
+        yield await stack.enter_async_context(publisher)
 
 
 @contextlib.contextmanager

@@ -54,14 +54,16 @@ class PlacedRun:
     _first: RunStarted | Resumed
 
     async def carry_out(self) -> Run:
-        """Carry it out to its end, and close its file. Raises as `Runner.run_to_end`."""
+        """Carry it out to its end. Raises as `Runner.run_to_end`."""
+        return await self.runner.run_to_end(self._first)
+
+    def close(self) -> None:
+        """Close its file; a run that has ended becomes one plain file, if nobody reads it just now."""
         try:
-            run = await self.runner.run_to_end(self._first)
-            if run.phase is Phase.FINISHED:
+            if self.runner.run.phase is Phase.FINISHED:
                 self._file.seal()
         finally:
             self._file.close()
-        return run
 
 
 def new_run_id(station: str, utc_second: float) -> str:

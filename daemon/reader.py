@@ -51,8 +51,8 @@ class RunData:
       A row at every step's start and end is there as measured; nothing is interpolated. Pressure and temperatures are
       the last readings up to a row, if they are recent, else NaN; a stream without any reading has no column.
     - `cycles`: the cycle table (`daemon.cycles.Cycle`), one row a cycle.
-    - `segments`: the executed passes through steps (`daemon.events.SegmentRecord`) with `cycle_count` and `step_number`;
-      the last one may still be running: `ended_by` is then "" and it ends at its last row.
+    - `segments`: the executed passes through steps (`daemon.events.SegmentRecord`), each with `cycle_count` and
+      `step_number`. The last may still be running: `ended_by` is then "" and it ends at its last row.
     - `pressure`, `temperature`: those streams at their own times (`daemon.streams`), with `unix_time_second`; None when
       the run has no such stream or no row of it. `displayed_load` is what the load cell's indicator showed, unchanged.
     - `metadata`: sample, masses, instruments, protocol and more: see docs/reference/export.md.

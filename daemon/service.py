@@ -21,7 +21,7 @@ from daemon.station_file import RigSettings, StationFile, StationSettings
 from daemon.store.errors import StoreError
 from daemon.store.lock import OwnerLock
 from daemon.store.reading import read_header
-from daemon.wiring import connect_rig
+from daemon.wiring import check_needs, connect_rig
 from drivers.errors import DriverError
 from drivers.registry import potentiostat
 from protocols.cell import CellFile, read_cell
@@ -87,7 +87,8 @@ class Daemon:
         """Begin a run on a rig that is free; answers its id.
 
         Raises:
-            RefusedRequestError: no such rig, or it is not free, or has not what the protocol needs.
+            RefusedRequestError: no such rig, or it is not free.
+            MissingRoleError: it has not what the protocol needs.
             ProblemsFound: something is wrong with a file.
             DriverError: an instrument does not answer as it should.
             StoreError: the run's file cannot be made.
@@ -96,10 +97,9 @@ class Daemon:
         cell = read_cell(sources.cell_text, sources.cell_name)
         limits = potentiostat(said.potentiostat.driver).limits if said.potentiostat else None
         plan, _ = compile_protocol(read_protocol(sources.protocol_text, sources.protocol_name), cell, limits)
-        missing = [role for role in plan.needs if role not in said.instruments]
-        if missing:
-            raise RefusedRequestError(f"{rig_name} has no {' and no '.join(missing)}, which this protocol needs")
-        rig = await connect_rig(rig_wiring(rig_name, said, _diameter_mm(cell)), self._clock)
+        wiring = rig_wiring(rig_name, said, _diameter_mm(cell))
+        check_needs(plan, wiring)
+        rig = await connect_rig(wiring, self._clock)
         try:
             run_id = new_run_id(self.station.station, self._clock.utc_second())
             placed = place_new(
@@ -192,6 +192,7 @@ class Daemon:
             log.exception("%s ended by an error", busy.placed.header.run_id)
             self._held[rig_name] = f"{busy.placed.header.run_id}: {error}"
         finally:
+            busy.placed.close()
             del self._busy[rig_name]
             await busy.rig.close()
 

@@ -14,12 +14,23 @@ from daemon.placing import Sources
 from daemon.service import Daemon, RefusedRequestError
 from daemon.store.errors import StoreError
 from daemon.store.reading import read_journal
+from daemon.wiring import MissingRoleError
 from drivers.errors import DriverError
 from protocols.errors import ProblemsFound
 
 SOCKET_NAME = "presscell.sock"
 LONGEST_LINE_BYTES = 4 << 20
 ANSWER_WITHIN_SECOND = 60.0
+
+REFUSALS = (
+    RefusedRequestError,
+    MissingRoleError,
+    ProblemsFound,
+    DriverError,
+    StoreError,
+    *(ValueError, KeyError, TypeError),
+)
+"""What a request can be refused for; the last three are a request that is not well formed."""
 
 Answerer = Callable[[dict[str, Any]], Awaitable[Any]]
 
@@ -98,7 +109,7 @@ async def _answer(verbs: dict[str, Answerer], line: bytes) -> dict[str, Any]:
         return {"ok": False, "error": f"not a request; there are {', '.join(verbs)}"}
     try:
         return {"ok": True, "answer": await answerer(request)}
-    except (RefusedRequestError, ProblemsFound, DriverError, StoreError, ValueError, KeyError, TypeError) as error:
+    except REFUSALS as error:
         return {"ok": False, "error": str(error)}
 
 

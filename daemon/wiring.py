@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from daemon.clock import BenchClock, Clock
 from daemon.host_timer import HostTimer
+from daemon.plan import Plan
 from daemon.pressure import PressureCalibration
 from daemon.rig import Rig
 from drivers.registry import (
@@ -71,6 +72,17 @@ class RigWiring:
         """The roles this rig has."""
         named = ("potentiostat", "load_cell", "thermometer", "chamber")
         return frozenset(role for role in named if getattr(self, role) is not None)
+
+
+class MissingRoleError(Exception):
+    """A protocol needs an instrument that the rig does not have."""
+
+
+def check_needs(plan: Plan, wiring: RigWiring) -> None:
+    """Raise `MissingRoleError` unless the rig has every role the plan needs."""
+    missing = [role for role in plan.needs if role not in wiring.roles]
+    if missing:
+        raise MissingRoleError(f"{wiring.name} has no {' and no '.join(missing)}, which {plan.protocol_name} needs")
 
 
 async def connect_rig(wiring: RigWiring, clock: Clock) -> Rig:

@@ -9,17 +9,20 @@ from pathlib import Path
 
 import click
 
-from daemon.app import Finished, Simulation
+from daemon.app import Finished, Listeners, Simulation
 from daemon.app import simulate as run_simulation
 from daemon.bench_process import BenchStartError
+from daemon.cli.broker import Broker
 from daemon.cli.files import FOUND_A_PROBLEM, config_path, protocol_path, refuse
 from daemon.cli.live import LiveView
 from daemon.cli.loading import DEFAULT_CELL, DEFAULT_DRIVER, load
 from daemon.cli.tables import beside_published, cycle_rows, duration_text, stdout_console
 from daemon.clock import BenchGoneError
 from daemon.engine import Outcome
+from daemon.publish.client import BrokerAddress
 from daemon.result import read_result
 from daemon.store.errors import StoreError
+from daemon.wiring import MissingRoleError
 from drivers.errors import DriverError
 from protocols.cell import Published
 
@@ -51,6 +54,7 @@ class Pace(click.ParamType[float | None]):
 @click.option("--speed", "pace", type=Pace(), default="max", show_default=True, help="How fast simulated time goes.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Noise of the instruments.")
 @click.option("--bench", "bench_file", type=click.Path(path_type=Path), help="Another simulated laboratory.")
+@click.option("--broker", type=Broker(), help="Publish there, as HOST:PORT, and not by a broker of its own.")
 @click.option("--data", "data_directory", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One object on stdout instead of tables.")
 def simulate(
@@ -59,6 +63,7 @@ def simulate(
     pace: float | None,
     seed: int,
     bench_file: Path | None,
+    broker: BrokerAddress | None,
     data_directory: Path,
     as_json: bool,
 ) -> None:
@@ -76,6 +81,7 @@ def simulate(
         data_directory=data_directory,
         pace=pace,
         seed=seed,
+        broker=broker,
     )
     title = f"SIMULATED  {files.sources.protocol_name} on {files.plan.cell.name}"
     click.echo(f"{title}; the model was fitted to the published cell: this tests software, not chemistry.", err=True)
@@ -88,11 +94,15 @@ def simulate(
 
 def _carried_out(simulation: Simulation, view: LiveView) -> Finished:
     try:
-        return asyncio.run(run_simulation(simulation, view.show))
-    except (BenchStartError, BenchGoneError, StoreError, DriverError) as error:
+        return asyncio.run(run_simulation(simulation, Listeners(progress=view.show, broker=_announce)))
+    except (BenchStartError, BenchGoneError, MissingRoleError, StoreError, DriverError) as error:
         refuse(f"The simulation ended early: {error}\nRows stored until then are in {simulation.data_directory}.")
     except KeyboardInterrupt:
         refuse("Interrupted before anything was switched on.")
+
+
+def _announce(broker: BrokerAddress) -> None:
+    click.echo(f"Published by MQTT; watch it: presscell watch --broker {broker}", err=True)
 
 
 def _tell(finished: Finished, published: Published | None, *, as_json: bool) -> None:

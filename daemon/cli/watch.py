@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 
 from daemon.cli.board import Board
+from daemon.cli.broker import Broker
 from daemon.cli.files import refuse
 from daemon.clock import real_second
 from daemon.publish.client import BrokerAddress, subscribed
@@ -23,19 +24,6 @@ REDRAW_EVERY_REAL_SECOND = 0.25
 SHOWN = ("live", "run", "state", "cycle", "event", "alarm/+")
 """What is drawn; rows are not."""
 AT_MOST_QUEUED = 10_000
-
-
-class Broker(click.ParamType[BrokerAddress]):
-    """HOST or HOST:PORT."""
-
-    name = "host:port"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> BrokerAddress:
-        """The address."""
-        try:
-            return value if isinstance(value, BrokerAddress) else BrokerAddress.parse(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.command()

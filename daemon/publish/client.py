@@ -129,7 +129,7 @@ class Client(aiomqtt.Client):
         properties: Properties,
     ) -> None:
         """The library takes a refusal (MQTT 5, as by an access list) for an acknowledgement."""
-        if True:
+        if not reason_code.is_failure:
             super()._on_publish(client, userdata, mid, reason_code, properties)
         elif not self._disconnected.done():
             self._disconnected.set_exception(aiomqtt.MqttCodeError(reason_code))

@@ -3,7 +3,9 @@
 import asyncio
 import io
 import json
+import os
 import selectors
+import termios
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -12,7 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from simulators.assemble import Assembly, assemble
 from simulators.bench import Bench
+from simulators.bench_file import LoadedBenchFile, read_bench
 from simulators.cell import PressCell
 from simulators.control import ControlPort, Laboratory
 from simulators.device import SECOND_NS, CellUnderTest
@@ -255,6 +259,132 @@ def laboratory(make_bench: MakeBench) -> Callable[..., Any]:
                 await host.leave()
             listener.close()
             cable.close()
+            ownership.close()
+            keeper.stand()
+
+    return serve
+
+
+class SerialHost:
+    """A host that has a terminal open; like a driver it first throws away what is there."""
+
+    def __init__(self, path: str, *, throws_away: bool = True) -> None:
+        self.descriptor = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        self.heard = b""
+        self._gone = False
+        if throws_away:
+            self.throw_away()
+
+    def throw_away(self) -> None:
+        termios.tcflush(self.descriptor, termios.TCIFLUSH)
+
+    def say(self, data: bytes) -> None:
+        assert os.write(self.descriptor, data) == len(data)
+
+    async def hear(self, count: int) -> bytes:
+        """The next so many bytes."""
+        await self._until(lambda: len(self.heard) >= count)
+        heard, self.heard = self.heard[:count], self.heard[count:]
+        return heard
+
+    async def hear_end(self) -> bytes:
+        """All that comes until the terminal is gone."""
+        await self._until(lambda: self._gone)
+        return self.heard
+
+    async def _until(self, is_so: Callable[[], bool]) -> None:
+        loop, news = asyncio.get_running_loop(), asyncio.Event()
+
+        def read() -> None:
+            try:
+                data = os.read(self.descriptor, 65536)
+            except OSError:
+                data = b""
+            self._gone = not data
+            self.heard += data
+            news.set()
+
+        loop.add_reader(self.descriptor, read)
+        try:
+            while not is_so():
+                assert not self._gone
+                news.clear()
+                await news.wait()
+        finally:
+            loop.remove_reader(self.descriptor)
+
+    def leave(self) -> None:
+        os.close(self.descriptor)
+
+
+@pytest.fixture
+def serial_host() -> Iterator[Callable[..., SerialHost]]:
+    """Opens a terminal; all are closed in the end."""
+    opened: list[SerialHost] = []
+
+    def open_it(path: str, **how: Any) -> SerialHost:
+        opened.append(SerialHost(path, **how))
+        return opened[-1]
+
+    yield open_it
+    for host in opened:
+        with suppress(OSError):
+            host.leave()
+
+
+@dataclass
+class ServedBench:
+    """A bench of a file's text, served in this process, and its time, which we own."""
+
+    assembly: Assembly
+    log_text: io.StringIO
+    owner: Host
+    asked: int = 0
+
+    def address(self, name: str) -> str:
+        return self.assembly.laboratory.cables[name].address
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in self.log_text.getvalue().splitlines()]
+        return [line for line in lines if line["event"] == event]
+
+    async def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
+        self.asked += 1
+        return json.loads(await self.owner.ask(json.dumps({"id": self.asked, "do": do, **arguments})))
+
+    async def advance(self, to_second: float, **more: Any) -> dict[str, Any]:
+        answer = await self.ask("advance", to_second=to_second, **more)
+        assert answer["ok"]
+        return answer
+
+    async def fault(self, cable: str, kind: str, **more: Any) -> None:
+        answer = await self.ask("fault", cable=cable, kind=kind, **more)
+        assert answer["ok"], answer
+
+    async def counts(self, name: str) -> dict[str, Any]:
+        return (await self.ask("cables"))["cables"][name]
+
+
+@pytest.fixture(scope="session")
+def served_bench() -> Callable[..., Any]:
+    @asynccontextmanager
+    async def serve(text: str) -> AsyncIterator[ServedBench]:
+        log_text = io.StringIO()
+        assembly = assemble(LoadedBenchFile(read_bench(text.encode(), "b.yaml"), ""), BenchLog(log_text), 0.0)
+        parts = assembly.laboratory
+        keeper = Timekeeper(parts.bench, asyncio.get_running_loop(), parts.deliver, parts.reach_ns)
+        ownership = Ownership(parts.bench, keeper, speed=0, end_when_lost=False, stop=lambda reason: None)
+        listener = Listener(0, ControlPort(parts, keeper, ownership, lambda reason: None).connect)
+        assembly.open()
+        listener.accept()
+        served = ServedBench(assembly, log_text, await Host.connect(listener.address))
+        await served.ask("own", speed="max", on_owner_lost="run_on")
+        try:
+            yield served
+        finally:
+            await served.owner.leave()
+            listener.close()
+            assembly.close()
             ownership.close()
             keeper.stand()
 

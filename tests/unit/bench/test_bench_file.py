@@ -142,8 +142,8 @@ def test_the_start_may_be_a_date(value, expected):
         ("temperature_C: 60", "temperature_C: 150", ["32:5  instruments[4]  the setpoint is not between low_limit_t"]),
         (
             "heating_K_per_min: 2",
-            "heating: 2",
-            ["36:13  instruments[4].build.heating  unknown field  did you mean heat"],
+            "heating_K: 2",
+            ["36:13  instruments[4].build.heating_K  unknown field  did you mean"],
         ),
         ("torque_Nm: 5", "parameters: {slow_wieght: 1}", ["10:16  cell.parameters.slow_wieght  unknown field  did y"]),
         ("seed: 1", "seed: 1\nseed: 2", ['5:1  found duplicate key "seed" with value "2" (original value: "1")']),
