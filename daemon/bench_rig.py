@@ -9,8 +9,8 @@ from drivers.and_weighing.codec import AndFormat
 from drivers.registry import ChamberConnection, Connection, LoadCellConnection, ThermometerConnection
 
 ANSWER_WITHIN_REAL_SECOND = 5.0
-TEMPERATURE_EVERY_SECOND = 60.0
-"""The jig follows the chamber with 25 minutes: a reading a minute misses nothing, and simulated weeks stay short."""
+TEMPERATURE_EVERY_SECOND = 180.0
+"""The jig follows the chamber with 25 minutes: a reading every three misses nothing, and simulated weeks stay short."""
 
 DIE_DIAMETER_METRE = 0.010
 SENSOR_CERTIFICATE = PressureCalibration(

@@ -136,7 +136,8 @@ class PtyCable:
         self._unwatch()
         self._terminal.close()
         self._terminal = None
-        self._leave()
+        self._host_is_there = False
+        self._lines.clear()
 
     def _unwatch(self) -> None:
         if self._terminal is not None and self._terminal.watched:
@@ -168,13 +169,11 @@ class PtyCable:
         if self._host_is_there and not was_there:
             self._sent_since_opened = 0
         elif was_there and not self._host_is_there:
+            while (last := self._terminal.read()) is not None:
+                if last and not isinstance(self._fault, Frozen):
+                    self._take(last)
             self._terminal.tidy_up()
-            self._leave()
-
-    def _leave(self) -> None:
-        """The host has gone."""
-        self._host_is_there = False
-        self._lines.clear()
+            self._lines.clear()
 
     def _hear(self) -> None:
         """Take what a host has sent, and notice what else it did."""
@@ -253,7 +252,7 @@ class _Terminal:
         tty.setraw(self._held, termios.TCSANOW)
         termios.tcflush(self._held, termios.TCIFLUSH)
         with suppress(BlockingIOError):
-            os.read(self.near, READ_BYTES)  # that we did, which comes before what the host has sent
+            os.read(self.near, READ_BYTES)  # that we did
 
     def read(self) -> bytes | None:
         """Bytes a host has sent; empty when it has thrown away what it had not read; None when there is nothing."""

@@ -62,9 +62,9 @@ def without_reading(columns: dict[str, np.ndarray], segment: int) -> None:
         columns["voltage_volt"][[0, 100, -1]] = np.nan
 
 
-def plan_of(protocol: str = PROTOCOL) -> daemon.plan.Plan:
+def plan_of(protocol: str, *, driven: bool) -> daemon.plan.Plan:
     cell = REPOSITORY / "config/cells/bm05.yaml"
-    limits = potentiostat("keithley.2450").limits
+    limits = potentiostat("keithley.2450").limits if driven else None
     return load_plan(protocol, "protocol.yaml", cell.read_text(), "bm05.yaml", limits)[0]
 
 
@@ -96,14 +96,16 @@ class MeasuredRun:
         protocol: str = PROTOCOL,
         *,
         simulated: bool = True,
+        driven: bool = True,
         beside: bool = True,
         beside_every_second: float = 1.0,
         change: Change | None = None,
     ) -> None:
-        """`beside`: with pressure and temperature. `change` is applied to each segment's rows."""
+        """`driven`: with a potentiostat. `beside`: with pressure and temperature. `change`: of each segment's rows."""
         self.path = folder / RUN_ID / "run.sqlite"
         self.path.parent.mkdir(parents=True)
-        made = plan_of(protocol)
+        made = plan_of(protocol, driven=driven)
+        self._driven = driven
         self.run = Run(plan=made)
         self._beside, self._beside_every_second, self._change = beside, beside_every_second, change
         self._now_second, self._charge, self._beside_second = 0.0, 0.0, 0.0
@@ -142,12 +144,17 @@ class MeasuredRun:
             self._change(columns, self.run.segment)
         if rows_only is not None:
             columns = {name: column[:rows_only] for name, column in columns.items()}
-        self._store(columns, started)
+        if self._driven:
+            self._store(columns, started)
+        if self._beside:
+            self._store_beside(columns, started)
         self._charge += float(np.trapezoid(columns["true_ampere"], columns["elapsed_second"])) / 3600
         self._now_second = started + float(columns["elapsed_second"][-1])
         if rows_only is None:
             segment = self.run.segment
-            self._submit(SegmentEnded(record=end_of_segment(self.run, power_was_cycled=False)))
+            lasted_second = float(columns["elapsed_second"][-1])
+            record = end_of_segment(self.run, power_was_cycled=False, host_elapsed_second=lasted_second)
+            self._submit(SegmentEnded(record=record))
             self.file.compact_segment("cell", segment)
             self._now_second += TURNAROUND_SECOND
 
@@ -196,8 +203,6 @@ class MeasuredRun:
                 columns={**kept, "source_status": status, "reading_status": status},
             )
             self._submit(BlockStored(segment=self.run.segment, summary=summary), stored)
-        if self._beside:
-            self._store_beside(columns, started)
 
     def _store_beside(self, columns: dict[str, np.ndarray], started: float) -> None:
         until = started + float(columns["elapsed_second"][-1])

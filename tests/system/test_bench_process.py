@@ -1,11 +1,14 @@
 """The simulated laboratory as a process: real sockets, real signals, the real simulated potentiostat."""
 
 import json
+import os
+import select
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -57,9 +60,12 @@ class Line:
     def say(self, text):
         self.socket.sendall(text.encode())
 
-    def ask(self, text):
-        self.say(text + "\n")
-        return self.file.readline().decode().rstrip("\n")
+    def ask(self, text, *, end=b"\n"):
+        self.say(text if end == b"\r" else text + "\n")
+        reply = b""
+        while not reply.endswith(end):
+            reply += self.file.read(1)
+        return reply.decode().rstrip("\n")
 
     def control(self, do, **arguments):
         self.asked += 1
@@ -89,7 +95,10 @@ class BenchProcess:
         return self.lines[-1]
 
     def potentiostat(self):
-        self.lines.append(Line(self.start["cables"]["potentiostat"]["address"]))
+        return self.line("potentiostat")
+
+    def line(self, name):
+        self.lines.append(Line(self.start["cables"][name]["address"]))
         return self.lines[-1]
 
     def log(self, event=None):
@@ -204,6 +213,84 @@ def test_the_same_seed_gives_the_same_bytes_fast_or_paced_or_in_pieces(start_ben
     owner = other.control()
     owner.control("own", **MAX)
     assert charge(other, owner)[1] != rows["fast"]
+
+
+class Serial:
+    """A host on a serial port, that opens it as drivers do."""
+
+    def __init__(self, path):
+        self.descriptor = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        termios.tcflush(self.descriptor, termios.TCIFLUSH)
+        self.heard = b""
+
+    def hear_up_to(self, total):
+        while len(self.heard) < total:
+            ready, _, _ = select.select([self.descriptor], [], [], HANG_SECOND)
+            assert ready
+            self.heard += os.read(self.descriptor, 65536)
+        assert len(self.heard) == total
+
+    def close(self):
+        os.close(self.descriptor)
+
+
+def weigh_while_it_warms(bench, *, speed="max", steps_second=()):
+    """Heat the chamber while a charge runs. Answers the load cell's bytes, their marks and all temperatures."""
+    owner = bench.control()
+    owner.control("own", speed=speed, on_owner_lost="run_on")
+    port = Serial(bench.start["cables"]["load_cell"]["address"])
+    bench.lines.append(port)
+    smu, chamber = bench.potentiostat(), bench.line("chamber")
+    smu.say(IDLE + CHARGE.replace("3.0E-3", "0.2E-3"))
+    assert smu.ask(":TRIG:STAT?").startswith("RUNNING")
+    assert chamber.ask("TEMP, S80.0\r") == "OK:TEMP, S80.0\r"
+    marks, temperatures = [], []
+    for to_second in sorted({*steps_second, 600, 1500}):
+        now_second = 0
+        while now_second < to_second:
+            answer = owner.control("advance", to_second=to_second, stop_every_second=600)
+            now_second = answer["now_second"]
+            marks += answer["cables"]["load_cell"]["marks"]
+            port.hear_up_to(answer["cables"]["load_cell"]["sent_total"])
+        if to_second in {600, 1500}:
+            temperatures.append(bench.line("thermometer").ask("#01\r", end=b"\r"))
+            temperatures.append(chamber.ask("TEMP?\r"))
+    owner.control("end")
+    assert bench.wait() == 0
+    return port.heard, marks, temperatures
+
+
+def test_the_load_cell_sends_the_same_bytes_at_the_same_times_however_time_is_cut(start_bench, dated):
+    whole = weigh_while_it_warms(start_bench(bench_file=dated))
+    heard, marks, temperatures = whole
+    assert len(heard) == 18 * 1500 == marks[-1][0]
+    assert len(marks) == 1500
+    assert float(heard[-12:-4]) > float(heard[6:14])
+    assert temperatures[1] != temperatures[3]
+    pieces = [7, 300.005, 300.01, 599.5, 601, 1333.333]
+    assert weigh_while_it_warms(start_bench(bench_file=dated), steps_second=pieces) == whole
+    assert weigh_while_it_warms(start_bench(bench_file=dated), speed=5000) == whole
+
+
+def test_the_terminal_goes_with_the_bench(start_bench):
+    bench = start_bench()
+    path = Path(bench.start["cables"]["load_cell"]["address"])
+    assert path.is_char_device()
+    bench.control().control("end")
+    assert bench.wait() == 0
+    assert not path.parent.exists()
+
+
+def test_a_bench_may_have_no_potentiostat(start_bench):
+    bench = start_bench(bench_file=WARM.with_name("log_only.yaml"))
+    assert sorted(bench.start["cables"]) == ["chamber", "load_cell", "thermometer"]
+    owner = bench.control()
+    owner.control("own", **MAX)
+    assert owner.control("advance", to_second=1e5, stop_every_second=600)["now_second"] == 1e5
+    assert bench.line("thermometer").ask("#010\r", end=b"\r").startswith(">+02")
+    owner.control("end")
+    assert bench.wait() == 0
+    assert bench.log("end")[0]["instruments"] == {}
 
 
 def test_a_killed_owner_leaves_a_segment_that_ends_by_itself(start_bench):

@@ -29,6 +29,13 @@ def run(finished: Path) -> RunData:
 
 
 @pytest.fixture
+def log_only(new_run: Measure) -> RunData:
+    """A run of a rig without a potentiostat."""
+    protocol = "method:\n  - {step: open_circuit_voltage, until_time: 120 s}\n"
+    return read_run(new_run(protocol, driven=False).measure())
+
+
+@pytest.fixture
 def new_run(tmp_path: Path) -> Iterator[Measure]:
     """Makes a run of one's own; it is closed afterwards."""
     made: list[MeasuredRun] = []

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from daemon.bdf import BY_LABEL, COLUMNS, Labels
-from daemon.export import files
 from daemon.export.files import ExportError, WouldOverwriteError, export_name, export_run, write_csv
 from daemon.export.tables import Rows
 from daemon.reader import RunData, read_run
@@ -144,18 +144,11 @@ def test_nothing_is_overwritten_unless_asked(run: RunData, tmp_path: Path) -> No
     export_run(run, tmp_path, overwrite=True)
 
 
-def test_a_table_that_is_wrong_does_not_appear(run: RunData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "write_csv", lambda table, path: write_csv(_in_millivolt(table), path))
+def test_a_table_that_is_wrong_does_not_appear(run: RunData, tmp_path: Path) -> None:
+    in_millivolt = replace(run, rows=run.rows.assign(voltage_volt=1000 * run.rows["voltage_volt"]))
     with pytest.raises(ExportError, match="Voltage / V goes from"):
-        export_run(run, tmp_path)
+        export_run(in_millivolt, tmp_path)
     assert list(tmp_path.iterdir()) == []
-
-
-def _in_millivolt(table: pa.Table) -> pa.Table:
-    if "Voltage / V" not in table.column_names:
-        return table
-    index = table.column_names.index("Voltage / V")
-    return table.set_column(index, "Voltage / V", pa.array(1000 * table["Voltage / V"].to_numpy()))
 
 
 def test_rows_without_reading_are_left_out_and_named(new_run, tmp_path: Path) -> None:
@@ -173,6 +166,13 @@ def test_a_running_run_and_one_without_rows(new_run, tmp_path: Path) -> None:
     done = export_run(read_run(new_run().path), tmp_path / "empty")
     assert done.rows_exported == 0
     assert not list((tmp_path / "empty").glob("*.bdf.csv"))
+
+
+def test_a_rig_without_a_potentiostat_has_its_streams(log_only: RunData, tmp_path: Path) -> None:
+    done = export_run(log_only, tmp_path, formats=("csv",))
+    names = ["cycles.csv", "pressure.csv", "temperature.csv", "bdf.metadata.json"]
+    assert [file.name for file in done.files] == [f"{NAME}.{name}" for name in names]
+    assert len(pd.read_csv(tmp_path / f"{NAME}.pressure.csv")) == len(log_only.pressure)
 
 
 def test_a_real_run_is_not_called_simulated(new_run, tmp_path: Path) -> None:

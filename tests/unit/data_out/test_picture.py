@@ -99,6 +99,13 @@ def test_what_was_not_measured_is_left_out(new_run, tmp_path: Path) -> None:
         assert absent not in drawn
 
 
+def test_a_rig_without_a_potentiostat_is_drawn(log_only: RunData, tmp_path: Path) -> None:
+    draw_run(log_only, tmp_path / "log.svg")
+    drawn = texts(tmp_path / "log.svg")
+    assert "Pressure / MPa" in drawn
+    assert "Voltage" not in drawn
+
+
 def test_a_half_that_is_being_measured_is_drawn(new_run, tmp_path: Path) -> None:
     run = read_run(new_run().measure(segments=1, last_rows=500))
     draw_run(run, tmp_path / "running.svg")

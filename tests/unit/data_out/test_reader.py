@@ -174,6 +174,14 @@ def test_a_run_without_pressure_or_temperature(new_run) -> None:
     assert run.cycles["pressure_start_MPa"].isna().all()
 
 
+def test_a_rig_without_a_potentiostat(log_only: RunData) -> None:
+    assert len(log_only.rows) == 0
+    assert log_only.pressure is not None
+    assert len(log_only.pressure) > 100
+    assert log_only.result.outcome == "completed"
+    assert log_only.segments["end_run_time_second"].tolist() == pytest.approx([120.0], abs=1e-3)
+
+
 def test_metadata_tells_what_a_reader_must_know(run: RunData) -> None:
     metadata = run.metadata
     assert metadata["simulated"] is True
