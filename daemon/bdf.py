@@ -27,8 +27,8 @@ class Labels(StrEnum):
 class Column(msgspec.Struct, frozen=True, kw_only=True):
     """One column. `kind` is "float", "integer" or "text"; a `required` one has a value in every row of a file.
 
-    Floats are written with at most `decimals` digits after the point; None writes every digit. `reader_name` is what the
-    rows of `daemon.reader` call it, when that is not the machine name.
+    Floats are written with at most `decimals` digits after the point; None writes every digit. `reader_name` is what
+    the rows of `daemon.reader` call it, when that is not the machine name.
     """
 
     machine_name: str

@@ -106,6 +106,7 @@ def place_new(
         seed=placement.seed,
         supervise_every_second=placement.supervise_every_second,
         instruments=_instruments(rig),
+        pressure_calibration=msgspec.to_builtins(rig.pressure_calibration) if rig.pressure_calibration else {},
     )
     run_file = RunFile.create(directory / RUN_FILE_NAME, header, STREAMS)
     runner = Runner(

@@ -20,6 +20,8 @@ from daemon.cli.tables import beside_published, cycle_rows, duration_text, stdou
 from daemon.clock import BenchGoneError
 from daemon.engine import Outcome
 from daemon.publish.client import BrokerAddress
+from daemon.reader import read_run
+from daemon.report.picture import draw_run
 from daemon.result import read_result
 from daemon.store.errors import StoreError
 from daemon.wiring import MissingRoleError
@@ -122,3 +124,7 @@ def _tell(finished: Finished, published: Published | None, *, as_json: bool) -> 
     for warning in run.warnings:
         click.secho(f"warning: {warning}", fg="yellow", err=True)
     click.echo(f"Rows, journal and the laboratory's own log: {finished.run_directory}", err=True)
+    if run.rows:
+        picture = finished.run_directory / "picture.png"
+        draw_run(read_run(finished.run_directory), picture)
+        click.echo(f"Picture: {picture}", err=True)

@@ -40,7 +40,7 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     """What a run is, frozen when it starts.
 
     Its run time is 0 at `zero_second` of the clock of `clock_epoch`. `instruments` is role → maker, model,
-    serial_number, firmware.
+    serial_number, firmware; `pressure_calibration` is how displayed loads became pressure, empty without a load cell.
     """
 
     run_id: str
@@ -60,6 +60,7 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None
     supervise_every_second: float
     instruments: dict[str, dict[str, str]]
+    pressure_calibration: dict[str, float | str] = {}
 
 
 class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-BENCH_FILE = Path(__file__).parents[2] / "config" / "bench" / "single.yaml"
+BENCH_FILE = Path(__file__).parents[2] / "config" / "bench" / "potentiostat_only.yaml"
 SMU_MODELS = ("2450", "2460", "2461")
 NANOSECOND = 1e-9
 

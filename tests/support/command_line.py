@@ -30,12 +30,20 @@ class CommandLine:
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.arguments(*words), cwd=self.folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=110
+            self.arguments(*words),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=110,
+            check=False,
         )
 
     def simulate(self, protocol: str = SHORT_PROTOCOL, *words: str) -> dict[str, Any]:
         """Run a protocol to its end and answer the object of `--json`."""
-        done = self.run("simulate", str(self.write("protocol.yaml", protocol)), "--data", str(self.data), "--json", *words)
+        done = self.run(
+            "simulate", str(self.write("protocol.yaml", protocol)), "--data", str(self.data), "--json", *words
+        )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.command_line import CommandLine
 
+
 @pytest.fixture
 def command_line(tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path)

@@ -24,7 +24,11 @@ BAD = {
     "current outside the range": ("  - {step: constant_current, current_mA: 2000, until_voltage_V: 3.7}\n", 3, "2450"),
     "decimal comma": ("  - step: constant_current\n    rate_C: 1\n    until_voltage_V: 3,7\n", 5, "3.7"),
     "decimal comma in braces": ("  - {step: constant_current, rate_C: 1, until_voltage_V: 3,7}\n", 3, "3.7"),
-    "duplicate key": ("  - step: constant_current\n    rate_C: 1\n    until_voltage_V: 3.7\n    rate_C: 2\n", 6, "rate_C"),
+    "duplicate key": (
+        "  - step: constant_current\n    rate_C: 1\n    until_voltage_V: 3.7\n    rate_C: 2\n",
+        6,
+        "rate_C",
+    ),
 }
 
 

@@ -62,7 +62,7 @@ class Line:
 
     def ask(self, text, *, end=b"\n"):
         self.say(text if end == b"\r" else text + "\n")
-        reply = b""
+        reply = self.file.readline() if end == b"\n" else b""
         while not reply.endswith(end):
             reply += self.file.read(1)
         return reply.decode().rstrip("\n")

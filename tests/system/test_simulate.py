@@ -52,7 +52,7 @@ def test_the_object_has_what_the_architecture_promises(short_run):
     assert short_run["spectra"] == []
     assert short_run["rows"] == sum(segment["rows"] for segment in short_run["segments"])
     assert short_run["wall_second"] > 0
-    assert short_run["simulated_second"] > 3000
+    assert short_run["simulated_second"] > 1000
 
 
 def test_segments_end_as_written(short_run):
