@@ -33,7 +33,7 @@ from daemon.events import (
     StopRequested,
 )
 from daemon.interlocks import carry, tripped
-from daemon.plan import CurrentStep, LoopStep, Plan, RestStep, SetStep
+from daemon.plan import TEMPERATURE_STREAM, CurrentStep, LoopStep, Plan, RestStep, SetStep
 from daemon.walk import next_step
 
 ENGINE_VERSION = 1
@@ -143,10 +143,12 @@ def effects_due(run: Run) -> tuple[Effect, ...]:
             compact = (CompactSegment(segment=run.segment - 1),) if run.segment > 1 else ()
             return (StartSegment(segment=run.segment, position=run.position), *compact)
         case Phase.MEASURING:
-            forget = (ForgetSegment(segment=run.segment - 1),) if run.segment > 1 else ()
-            return (*forget, *((EndSegment(segment=run.segment),) if run.fold.equilibrated else ()))
+            before = run.segment - 1
+            settle = (ForgetSegment(segment=before), CompactSegment(segment=before)) if before else ()
+            return (*settle, *((EndSegment(segment=run.segment),) if run.fold.equilibrated else ()))
         case Phase.STOPPING:
-            return (MakeSafe(why=run.reason),)
+            ended = run.segment if run.segment_ended else run.segment - 1
+            return (MakeSafe(why=run.reason), *((CompactSegment(segment=ended),) if ended > 0 else ()))
         case Phase.NEW | Phase.FINISHED:
             return ()
         case _:
@@ -296,8 +298,11 @@ def _readings_stored(run: Run, event: ReadingsStored) -> tuple[Run, tuple[Effect
 
 def _equilibrating(run: Run, summary: ReadingsSummary) -> tuple[Run, tuple[Effect, ...]]:
     """Follow the jig's temperature while a step waits for it, and end the step when it has waited long enough."""
-    if run.phase is not Phase.MEASURING or JIG_TEMPERATURE not in summary.last:
+    if run.phase is not Phase.MEASURING or summary.stream != TEMPERATURE_STREAM:
         return run, ()
+    if summary.rows_without_reading or JIG_TEMPERATURE not in summary.last:
+        # What was not measured was not within the band: the time begins anew.
+        return msgspec.structs.replace(run, in_band_since_second=None), ()
     wanted = run.step.until_equilibrated if isinstance(run.step, RestStep) else None
     if wanted is None:
         return run, ()
@@ -335,26 +340,29 @@ def _stop(run: Run, outcome: Outcome, reason: str, effects: tuple[Effect, ...] =
 
 
 def _made_safe(run: Run, event: MadeSafe) -> tuple[Run, tuple[Effect, ...]]:
-    if event.verified:
+    """End when the cell is known to be safe and its rows are stored; else the next daemon must see to it."""
+    if event.verified and event.drained:
         forget = (ForgetSegment(segment=run.segment),) if run.segment and run.segment_ended else ()
         return msgspec.structs.replace(run, phase=Phase.FINISHED), forget
-    reason = f"{run.reason}; NOT verified safe: {event.text}"
-    return msgspec.structs.replace(run, phase=Phase.FINISHED, outcome=Outcome.FAILED, reason=reason), ()
+    wrong = "rows may still be in the instrument" if event.verified else "NOT verified safe"
+    reason = run.reason if wrong in run.reason else f"{run.reason}; {wrong}: {event.text}"
+    outcome = run.outcome if event.verified else Outcome.FAILED
+    return msgspec.structs.replace(run, outcome=outcome, reason=reason), ()
 
 
 def _what_ended(run: Run, elapsed_second: float, *, power_was_cycled: bool) -> str:
     if power_was_cycled:
         return "power_lost"
+    step = run.step
+    voltage = run.fold.last.voltage_volt if run.fold.last else None
+    if voltage is not None and isinstance(step, CurrentStep) and _reached(step, voltage):
+        return "voltage"
     if run.phase == Phase.STOPPING:
         if run.outcome == Outcome.STOPPED:
             return "stopped"
         return "interlock" if run.outcome in (Outcome.TRIPPED, Outcome.HELD) else "unknown"
-    step = run.step
     if run.fold.equilibrated:
         return "equilibrated"
-    voltage = run.fold.last.voltage_volt if run.fold.last else None
-    if voltage is not None and isinstance(step, CurrentStep) and _reached(step, voltage):
-        return "voltage"
     elapsed_second += TIME_TOLERANCE_SECOND
     if step.until_time_second is not None and elapsed_second >= step.until_time_second:
         return "timeout" if isinstance(step, RestStep) and step.until_equilibrated else "time"

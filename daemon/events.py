@@ -150,9 +150,13 @@ class InstrumentFailed(msgspec.Struct, frozen=True, kw_only=True, tag="instrumen
 
 
 class MadeSafe(msgspec.Struct, frozen=True, kw_only=True, tag="made_safe", tag_field="event"):
-    """The cell is at open circuit. `verified` is false when the instrument could not be asked."""
+    """The cell is at open circuit. `verified` is false when the instrument could not be asked.
+
+    `drained` is false when rows of the last segment may still be in the instrument.
+    """
 
     verified: bool
+    drained: bool = True
     text: str
 
 

@@ -111,6 +111,10 @@ def bounds_for(
     )
 
 
+ROWS_WITHOUT_READING = 60
+"""So many rows running without a voltage or a current under way, and nobody knows what the cell sees."""
+
+
 def interlock_table(bounds: Bounds, *, has_potentiostat: bool = True) -> tuple[Interlock, ...]:
     """The interlocks of all streams.
 
@@ -154,6 +158,13 @@ def _of_the_cell(bounds: Bounds) -> tuple[Interlock, ...]:
         under_current(name="voltage_high", high=high_volt.value, action="trip", origin=high_volt.origin),
         current(name="current_low", low=low_ampere.value, action="trip", origin=low_ampere.origin),
         current(name="current_high", high=high_ampere.value, action="trip", origin=high_ampere.origin),
+        Interlock(
+            name="nothing_read",
+            quantity="rows_without_reading",
+            high=0.5,
+            action="hold",
+            rows_needed=ROWS_WITHOUT_READING,
+        ),
         Interlock(
             name="charge_passed",
             quantity="charge_passed_ampere_hour",

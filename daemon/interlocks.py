@@ -16,7 +16,7 @@ def observe(
 
     Args:
         table: the interlocks in force.
-        quantities: name to values, shape (n,) each; NaN is no reading and breaks nothing.
+        quantities: name to values, shape (n,) each; NaN is no reading: it breaks nothing, and mends nothing.
         carried_rows: interlock name to the rows that already broke it, running up to these.
     """
     breaches = []
@@ -30,7 +30,10 @@ def observe(
     return tuple(breaches)
 
 
-def _observe_one(interlock: Interlock, values: NDArray[np.float64], carried_rows: int) -> Breach | None:
+def _observe_one(interlock: Interlock, all_values: NDArray[np.float64], carried_rows: int) -> Breach | None:
+    values = all_values[~np.isnan(all_values)]
+    if not len(values):
+        return _unchanged(interlock, carried_rows)
     excess = np.full(len(values), -np.inf)
     if interlock.high is not None:
         excess = np.fmax(excess, values - interlock.high)
@@ -48,6 +51,14 @@ def _observe_one(interlock: Interlock, values: NDArray[np.float64], carried_rows
         longest_rows=int(stretches.max()),
         trailing_rows=int(stretches[-1]),
     )
+
+
+def _unchanged(interlock: Interlock, carried_rows: int) -> Breach | None:
+    """What was broken before stays so while nothing is read."""
+    bound = interlock.high if interlock.high is not None else interlock.low
+    if not carried_rows or bound is None:
+        return None
+    return Breach(interlock=interlock.name, worst_value=bound, longest_rows=carried_rows, trailing_rows=carried_rows)
 
 
 def carry(breaches: Iterable[Breach]) -> dict[str, int]:

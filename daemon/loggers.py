@@ -14,9 +14,9 @@ from typing import Protocol
 import numpy as np
 
 from daemon.clock import Clock
+from daemon.plan import PRESSURE_STREAM, TEMPERATURE_STREAM
 from daemon.pressure import PressureCalibration, surface_pressure_pa
 from daemon.rig import Rig
-from daemon.streams import PRESSURE_STREAM, TEMPERATURE_STREAM
 from drivers.errors import DriverError
 from drivers.roles import Chamber, Floats, Integers, LoadBlock, LoadCell, LoadStatus, Thermometer
 

@@ -6,6 +6,8 @@ import msgspec
 
 CELL_STREAM = "cell"
 """The stream of the potentiostat's rows."""
+PRESSURE_STREAM = "pressure"
+TEMPERATURE_STREAM = "temperature"
 
 
 class Interlock(msgspec.Struct, frozen=True, kw_only=True):

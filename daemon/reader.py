@@ -21,14 +21,13 @@ from daemon.cycles import Cycle, cycle_numbers
 from daemon.engine import end_of_segment
 from daemon.events import SegmentRecord
 from daemon.gaps import Gap, cell_gaps, stream_gaps
-from daemon.plan import CELL_STREAM, CurrentStep, Plan, RestStep
+from daemon.plan import CELL_STREAM, PRESSURE_STREAM, TEMPERATURE_STREAM, CurrentStep, Plan, RestStep
 from daemon.result import Result, measured_cycles, result_of
 from daemon.run_files import DATA_DIRECTORY, find_run_file
 from daemon.run_metadata import run_metadata
 from daemon.store.blocks import ELAPSED
 from daemon.store.reading import read_rows
 from daemon.store.run_file import RunFile
-from daemon.streams import PRESSURE_STREAM, TEMPERATURE_STREAM
 
 FRESH_SECOND = 5.0
 INTERVALS_FRESH = 1.5

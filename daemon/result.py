@@ -16,12 +16,11 @@ from daemon.cycle_resistance import CellRows, with_resistances
 from daemon.cycles import Cycle, cycle_table, halves_of_cycles
 from daemon.engine import Run, decode_run
 from daemon.events import SegmentEnded, SegmentRecord, decode_event
-from daemon.plan import CELL_STREAM, Plan
+from daemon.plan import CELL_STREAM, PRESSURE_STREAM, Plan
 from daemon.store.blocks import ELAPSED
 from daemon.store.reading import read_journal, read_rows, read_snapshot
 from daemon.store.records import RunHeader
 from daemon.store.run_file import RunFile
-from daemon.streams import PRESSURE_STREAM
 
 RUN_FILE_NAME = "run.sqlite"
 UNFINISHED = "unfinished"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar, assert_never
+from typing import assert_never
 
 from daemon.clock import BenchGoneError, Clock
 from daemon.engine import Phase, Run, advance, encode_run, end_of_segment
@@ -38,23 +38,24 @@ from daemon.events import (
     encode_event,
     kind_of,
 )
+from daemon.link import Link
 from daemon.loggers import LoggedRows, StreamLogger, loggers_of
 from daemon.plan import CELL_STREAM, CurrentStep
 from daemon.readings import summarise_readings
 from daemon.rig import Rig, program_for, segment_token
 from daemon.store.blocks import Block
+from daemon.store.errors import StoreError
 from daemon.store.records import JournalEntry
 from daemon.store.run_file import RunFile
 from daemon.summary import summarise
-from drivers.errors import BadReplyError, DriverError, LinkLostError, NoReplyError
+from drivers.errors import DriverError, LinkLostError
 from drivers.roles import ReadingBlock, SegmentLook, SegmentState
 
 ROWS_PER_BLOCK = 1000
-RECONNECT_AFTER_SECOND = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
-"""Waits between tries to reach an instrument again; after the last the run is ended as failed."""
+COMMITS_WHILE_LOCKED = 60
+"""How often a commit is repeated while another program holds the file locked; each try waits some seconds itself."""
 
 log = logging.getLogger(__name__)
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -93,10 +94,12 @@ class Runner:
         self._file = run_file
         self._run_id = run_id
         self._every_second = supervise_every_second
-        self._tell = tell
+        self._tell: Callable[[Progress], None] | None = tell
         self._zero_second = zero_second
         self._asked_to_stop: str | None = None
         self._let_go = False
+        self._cannot_end = False
+        self._link = Link(rig.potentiostat, clock, self._is_given_up)
         self._loggers: list[StreamLogger] = []
         self._readings: dict[str, float] = {}
         self._store_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
@@ -131,18 +134,12 @@ class Runner:
         """
         self._clock.join()
         try:
-            self._loggers = await loggers_of(self._rig, self._clock, self._zero_second)
-            await self._submit(first)
-            if isinstance(first, Resumed):
-                await self._note_gaps(self.run_time_second - first.away_second)
-                await self._supervise()
-            while self.run.phase is not Phase.FINISHED:
-                await self._wait()
-                if self._let_go:
-                    break
-                await self._supervise()
+            await self._carry(first)
+        except Exception as error:
+            await self._note_failure(error)
+            raise
         except BaseException:
-            await self._make_safe("the runner failed")
+            await self._make_safe("the daemon was interrupted")
             raise
         finally:
             for logger in self._loggers:
@@ -150,6 +147,37 @@ class Runner:
             self._clock.leave()
             self._store_thread.shutdown()
         return self.run
+
+    async def _carry(self, first: RunStarted | Resumed) -> None:
+        self._loggers = await loggers_of(self._rig, self._clock, self._zero_second)
+        if isinstance(first, Resumed):
+            await self._note_gaps(self.run_time_second - first.away_second)
+        await self._submit(first)
+        if isinstance(first, Resumed) and not self._has_ended:
+            await self._supervise()
+        while not self._has_ended:
+            await self._wait()
+            if not self._has_ended:
+                await self._supervise()
+
+    @property
+    def _has_ended(self) -> bool:
+        """Whether nothing is left to be done here: all is done, or others must do the rest."""
+        is_let_go = self._let_go and self._asked_to_stop is None
+        return is_let_go or self._cannot_end or self.run.phase is Phase.FINISHED
+
+    def _is_given_up(self) -> bool:
+        return self._let_go or self._asked_to_stop is not None
+
+    async def _note_failure(self, error: Exception) -> None:
+        """Our own failure, or the disk's: the cell first, then a word in the journal if it can still be written."""
+        await self._make_safe(f"the daemon failed: {error}")
+        event = InstrumentFailed(role="daemon", error=type(error).__name__, text=str(error))
+        run, _ = advance(self.run, event, self.run_time_second)
+        try:
+            await self._commit(run, event, self.run_time_second, ())
+        except StoreError as refused:
+            log.error("not even this could be written: %s", refused)
 
     async def _wait(self) -> None:
         if self._asked_to_stop is None:
@@ -163,14 +191,19 @@ class Runner:
         if self._asked_to_stop is not None:
             await self._submit(StopRequested(by=self._asked_to_stop))
             return
-        await self._take_readings()
-        if self.run.phase is Phase.FINISHED:
-            return
         try:
-            look = await self._reach(lambda: self._rig.potentiostat.look(self._token))
-            await self._take_in(look)
+            await self._take_readings()
+            if not self._has_ended:
+                await self._take_in(await self._link.ask(lambda: self._rig.potentiostat.look(self._token)))
         except DriverError as error:
-            await self._submit(InstrumentFailed(role="potentiostat", error=type(error).__name__, text=str(error)))
+            await self._failed("potentiostat", error)
+
+    async def _failed(self, role: str, error: DriverError) -> None:
+        """An instrument refused, or was given up because somebody wants the end."""
+        if self._asked_to_stop is not None:
+            await self._submit(StopRequested(by=self._asked_to_stop))
+        elif not self._let_go:
+            await self._submit(InstrumentFailed(role=role, error=type(error).__name__, text=str(error)))
 
     async def _take_in(self, look: SegmentLook) -> None:
         """Store what a look showed to be there, and end the segment when the instrument has."""
@@ -228,7 +261,8 @@ class Runner:
         while self.run.segment == segment and self.run.fold.rows < row_count:
             first = self.run.fold.rows + 1
             last = min(row_count, first + ROWS_PER_BLOCK - 1)
-            await self._store_rows(await self._reach(partial(potentiostat.read_rows, self._token, first, last)))
+            ask = partial(potentiostat.read_rows, self._token, first, last)
+            await self._store_rows(await self._link.ask(ask, patiently=self.run.phase is not Phase.STOPPING))
 
     async def _store_rows(self, rows: ReadingBlock) -> None:
         fold = self.run.fold
@@ -236,6 +270,7 @@ class Runner:
             rows,
             self.run.rows + 1,
             driven=isinstance(self.run.step, CurrentStep),
+            is_first_segment=self.run.segment == 1,
             before=fold.last_reading,
             charge_before_ampere_hour=fold.charge_ampere_hour,
             table=self.run.plan.interlocks,
@@ -279,17 +314,24 @@ class Runner:
             body=encode_event(event),
         )
         snapshot = encode_run(run)
-        await self._in_store_thread(lambda: self._file.commit([entry], blocks, snapshot))
+        for last_try in (*[False] * COMMITS_WHILE_LOCKED, True):
+            try:
+                await self._in_store_thread(lambda: self._file.commit([entry], blocks, snapshot))
+            except StoreError as error:
+                if last_try or not error.is_locked:
+                    raise
+                log.warning("%s; nothing is lost, trying again", error)
+            else:
+                return
 
     async def _carry_out(self, effect: Effect) -> None:
         match effect:
             case StartSegment():
                 await self._start_segment(effect)
             case ForgetSegment():
-                token = segment_token(self._run_id, effect.segment)
-                await self._reach(lambda: self._rig.potentiostat.forget_segment(token))
+                await self._forget(effect.segment)
             case EndSegment():
-                await self._reach(self._rig.potentiostat.make_safe)
+                await self._link.ask(self._rig.potentiostat.make_safe)
                 await self._close_segment()
             case SetChamber():
                 await self._set_chamber(effect.temperature_celsius)
@@ -300,14 +342,21 @@ class Runner:
             case _:
                 assert_never(effect)
 
+    async def _forget(self, segment: int) -> None:
+        """Delete the instrument's copy of stored rows. One copy too many harms nobody, so a refusal is only noted."""
+        try:
+            await self._rig.potentiostat.forget_segment(segment_token(self._run_id, segment))
+        except DriverError as error:
+            log.warning("rows that are stored stay in the instrument, too: %s", error)
+
     async def _start_segment(self, effect: StartSegment) -> None:
         potentiostat = self._rig.potentiostat
         program = program_for(self.run.step)
         token = segment_token(self._run_id, effect.segment)
         try:
-            started_second = await self._reach(lambda: potentiostat.start_segment(token, program))
+            started_second = await self._link.ask(lambda: potentiostat.start_segment(token, program))
         except DriverError as error:
-            await self._submit(InstrumentFailed(role="potentiostat", error=type(error).__name__, text=str(error)))
+            await self._failed("potentiostat", error)
             return
         run_time_second = started_second - self._zero_second
         if math.isnan(started_second):
@@ -315,12 +364,14 @@ class Runner:
         await self._submit(SegmentStarted(segment=effect.segment, started_second=run_time_second))
 
     async def _set_chamber(self, temperature_celsius: float) -> None:
+        chamber = self._rig.chamber
         try:
-            if self._rig.chamber is None:
+            if chamber is None:
                 raise LinkLostError("chamber", "", "this rig has none")
-            await self._rig.chamber.set_celsius(temperature_celsius)
+            link = Link(chamber, self._clock, self._is_given_up)
+            await link.ask(lambda: chamber.set_celsius(temperature_celsius))
         except DriverError as error:
-            await self._submit(InstrumentFailed(role="chamber", error=type(error).__name__, text=str(error)))
+            await self._failed("chamber", error)
             return
         await self._submit(ChamberSet(temperature_celsius=temperature_celsius))
 
@@ -334,52 +385,34 @@ class Runner:
         """Bring the cell to open circuit. Never raises: what went wrong is in the answer, and is shown and kept."""
         log.info("to open circuit: %s", why)
         try:
-            await self._reach(self._rig.potentiostat.make_safe)
+            await self._link.ask(self._rig.potentiostat.make_safe, patiently=False)
         except (DriverError, BenchGoneError) as error:
             log.error("the cell may still be driven: %s", error)
-            return MadeSafe(verified=False, text=str(error))
-        return MadeSafe(verified=True, text=why)
+            return MadeSafe(verified=False, drained=False, text=str(error))
+        return MadeSafe(verified=True, drained=True, text=why)
 
     async def _finish(self, made_safe: MadeSafe) -> None:
-        """Store the rows that were still in the instrument, close the segment, end the run."""
+        """Store what is still in the instrument and close the segment; then the run has ended, or can't end here."""
         try:
-            if self.run.segment_started_second is not None and not self.run.segment_ended:
+            if made_safe.verified and self.run.segment and not self.run.segment_ended:
                 await self._close_segment()
             await self._take_readings()
         except DriverError as error:
             log.error("rows of the last segment may still be in the instrument: %s", error)
+            made_safe = MadeSafe(verified=made_safe.verified, drained=False, text=str(error))
+        self._cannot_end = not (made_safe.verified and made_safe.drained)
         await self._submit(made_safe)
 
     async def _close_segment(self) -> None:
-        look = await self._reach(lambda: self._rig.potentiostat.look(self._token))
+        """Take in what the instrument holds of the present segment, also one whose start nobody lived to note."""
+        look = await self._link.ask(lambda: self._rig.potentiostat.look(self._token), patiently=False)
+        if self.run.segment_started_second is None:
+            if not look.row_count:
+                return
+            await self._submit(SegmentStarted(segment=self.run.segment, started_second=self.run.start_due_second))
         await self._drain(look.row_count)
         if look.state is not SegmentState.RUNNING:
             await self._end_segment(look)
-
-    async def _reach(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Ask an instrument; when the way to it fails, reconnect and ask again, with growing waits between.
-
-        Only for questions that may be repeated. Raises the last `DriverError` when the waits are used up.
-        """
-        waits_second = iter(RECONNECT_AFTER_SECOND)
-        while True:
-            try:
-                return await ask()
-            except (LinkLostError, NoReplyError, BadReplyError) as error:
-                log.warning("%s; reconnecting", error)
-                await self._reconnect(waits_second, error)
-
-    async def _reconnect(self, waits_second: Iterator[float], cause: DriverError) -> None:
-        for wait_second in waits_second:
-            await self._clock.wait_until(self._clock.now_second() + wait_second)
-            try:
-                await self._rig.potentiostat.connect()
-            except (LinkLostError, NoReplyError, BadReplyError) as error:
-                log.warning("%s; trying again", error)
-                cause = error
-            else:
-                return
-        raise cause
 
     def _show(self, event: Event) -> None:
         if isinstance(event, ReadingsStored):
@@ -391,7 +424,16 @@ class Runner:
             readings=self._readings,
             ended=event.record if isinstance(event, SegmentEnded) else None,
         )
-        self._tell(progress)
+        if self._tell is not None:
+            self._tell_of(self._tell, progress)
+
+    def _tell_of(self, tell: Callable[[Progress], None], progress: Progress) -> None:
+        try:
+            tell(progress)
+        except (Exception, SystemExit):
+            # What shows a run must never end it: a closed terminal is no reason to leave a cell.
+            log.exception("nothing is shown any more")
+            self._tell = None
 
     async def _in_store_thread(self, work: Callable[[], object]) -> None:
         await asyncio.get_running_loop().run_in_executor(self._store_thread, work)

@@ -1,9 +1,7 @@
 """The streams of a run beside the cell's own: what a row of each holds. Pure."""
 
+from daemon.plan import PRESSURE_STREAM, TEMPERATURE_STREAM
 from daemon.store.blocks import CELL_SCHEMA, ELAPSED, StreamSchema
-
-PRESSURE_STREAM = "pressure"
-TEMPERATURE_STREAM = "temperature"
 
 PRESSURE_SCHEMA = StreamSchema(
     name=PRESSURE_STREAM,

@@ -17,6 +17,7 @@ def summarise(
     first_seq: int,
     *,
     driven: bool,
+    is_first_segment: bool,
     before: Row | None,
     charge_before_ampere_hour: float,
     table: Iterable[Interlock],
@@ -31,6 +32,7 @@ def summarise(
         rows: at least one row.
         first_seq: the stream's number of the first of them.
         driven: whether the segment drives a current through the cell; at open circuit its voltage trips nothing.
+        is_first_segment: whether the run begins with this segment; the start voltage is its first that was read.
         before: the segment's last reading before these; None at its start.
         charge_before_ampere_hour: net charge of the segment up to `before`, for the interlock on charge passed.
         table: the interlocks in force.
@@ -45,10 +47,12 @@ def summarise(
         "current_ampere": rows.current_ampere,
         "charge_passed_ampere_hour": np.abs(net),
     }
+    unread = ~np.isfinite(rows.voltage_volt + rows.current_ampere)
     if driven:
         quantities["voltage_under_current_volt"] = rows.voltage_volt
-    if first_seq == 1:
-        quantities["start_voltage_volt"] = rows.voltage_volt[:1]
+        quantities["rows_without_reading"] = unread.astype(np.float64)
+    if before is None and is_first_segment:
+        quantities["start_voltage_volt"] = rows.voltage_volt[np.isfinite(rows.voltage_volt)][:1]
     finite = rows.voltage_volt[np.isfinite(rows.voltage_volt)]
     last_reading = _row(elapsed[-1], voltage[-1], current[-1]) if len(elapsed) else before
     return BlockSummary(
@@ -64,7 +68,7 @@ def summarise(
         charge_out_ampere_hour=float(-charge[charge < 0].sum()),
         energy_in_watt_hour=float(energy[energy > 0].sum()),
         energy_out_watt_hour=float(-energy[energy < 0].sum()),
-        rows_without_reading=int((~np.isfinite(rows.voltage_volt + rows.current_ampere)).sum()),
+        rows_without_reading=int(unread.sum()),
         breaches=observe(table, quantities, carried_rows),
     )
 

@@ -32,11 +32,11 @@ def cycle_rows(cycles: Iterable[Cycle]) -> Table:
 
 
 def mean_discharge_mAh_g(cycles: Iterable[Cycle], rate_C: float) -> float | None:
-    """Mean discharge capacity of all cycles at a rate."""
+    """Mean discharge capacity of all finished cycles at a rate."""
     found = [
         cycle.discharge_capacity_mAh_g
         for cycle in cycles
-        if cycle.rate_C == rate_C and cycle.discharge_capacity_mAh_g is not None
+        if cycle.rate_C == rate_C and cycle.discharge_capacity_mAh_g is not None and "unfinished" not in cycle.flags
     ]
     return fmean(found) if found else None
 

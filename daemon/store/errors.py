@@ -18,6 +18,8 @@ class StoreError(Exception):
     path: Path
     what: str
     advice: str
+    is_locked: bool = False
+    """Another program holds the file; waiting may be all that is needed."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.what}; {self.advice}"
@@ -28,7 +30,7 @@ class StoreError(Exception):
         name = getattr(error, "sqlite_errorname", "")
         for prefix, what, advice in _MEANINGS:
             if name.startswith(prefix):
-                return cls(path, f"{what} while {doing} ({error})", advice)
+                return cls(path, f"{what} while {doing} ({error})", advice, is_locked=prefix == "SQLITE_BUSY")
         return cls(path, f"{error} while {doing}", "look at the file with `presscell doctor`")
 
 

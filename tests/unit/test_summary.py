@@ -41,6 +41,7 @@ def summary_of(
         rows,
         first_seq,
         driven=driven,
+        is_first_segment=first_seq == 1,
         before=before,
         charge_before_ampere_hour=charge_before,
         table=table,

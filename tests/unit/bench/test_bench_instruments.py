@@ -139,6 +139,7 @@ def test_the_chamber_warms_the_jig_and_the_sensor_feels_it():
     bench.conduct(SECOND_NS)
     cold = bench.take_emitted()["load_cell"][-1][1]
     assert jig_and_air_celsius() == (25.0, 25.0)
+    assert bench.receive("chamber", b"TEMP?\r\n") == b"25.0,25.0,140.0,-50.0\r\n"
     bench.receive("chamber", b"TEMP, S55.0\r\n")
     while bench.now_ns < 3600 * SECOND_NS:
         bench.conduct(3600 * SECOND_NS)

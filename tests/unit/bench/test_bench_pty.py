@@ -1,12 +1,14 @@
 """A load cell on a serial port: a terminal that comes and goes, holds little, and is told the truth about."""
 
 import asyncio
+import termios
 
 import pytest
 
 from simulators.pty_cable import ROOM_BYTES, PtyCable
 
 FRAME_BYTES = 18
+LOCAL_MODES = 3
 TEXT = """\
 name: serial
 cell: {sample: BM-05}
@@ -138,6 +140,34 @@ async def test_a_host_may_leave_and_another_come(bench, serial_host):
         (shown,) = frames(await second.hear(FRAME_BYTES))
         second.say(b"RW\r\n")
         assert await second.hear(FRAME_BYTES) == shown + b"\r\n"
+
+
+async def test_a_host_leaves_nothing_behind_for_the_next(bench, serial_host):
+    async with bench as lab:
+        first = serial_host(lab.address("load_cell"))
+        settings = termios.tcgetattr(first.descriptor)
+        settings[LOCAL_MODES] |= termios.ECHO | termios.ICANON
+        termios.tcsetattr(first.descriptor, termios.TCSANOW, settings)
+        await lab.advance(10.5)
+        first.leave()
+        await lab.advance(11.5)
+        second = serial_host(lab.address("load_cell"), throws_away=False)
+        assert termios.tcgetattr(second.descriptor)[LOCAL_MODES] & (termios.ECHO | termios.ICANON) == 0
+        await lab.advance(12.5)
+        second.say(b"?\r\n")
+        heard = await second.hear(FRAME_BYTES + 3)
+        assert (heard[:3], heard[FRAME_BYTES:]) == (b"ST,", b"?\r\n")
+
+
+async def test_marks_of_what_was_thrown_away_are_forgotten(tmp_path, serial_host):
+    cable = PtyCable("load_cell", lambda data: b"", tmp_path / "load_cell")
+    host = serial_host(cable.address, throws_away=False)
+    cable.emit([(1, b"first"), (2, b"second")])
+    host.throw_away()
+    cable.emit([(3, b"third")])
+    assert cable.take_marks() == [(5, 3e-9)]
+    assert await host.hear(5) == b"third"
+    cable.close()
 
 
 async def test_a_cut_cable_is_gone_and_comes_back_at_its_path(bench, serial_host):
