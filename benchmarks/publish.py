@@ -1,8 +1,9 @@
 """What publishing stored rows costs: CPU-seconds per million rows of publisher, broker and subscriber, each a process.
 
-Usage: python benchmarks/publish.py [--rows N] [--rounds N]. Blocks of 600 rows, ten values a row, QoS 1, to Mosquitto on
-a free port. The floor is a bare aiomqtt client that sends the same bytes, made beforehand, eight in flight: what is
-above it is reading the store, making JSON and keeping cursors. Ours and the floor alternate; ratios are medians of pairs.
+Usage: python benchmarks/publish.py [--rows N] [--rounds N]. Blocks of 600 rows, ten values a row, QoS 1, to Mosquitto
+on a free port. The floor is a bare aiomqtt client that sends the same bytes, made beforehand, eight in flight: what is
+above it is reading the store, making JSON and keeping cursors. Ours and the floor alternate; a ratio is the median of
+pairs.
 
 The second table is how late commits of 600 rows and a 10 ms beat of the loop become while that goes on.
 """
@@ -10,6 +11,7 @@ The second table is how late commits of 600 rows and a 10 ms beat of the loop be
 import argparse
 import asyncio
 import json
+import logging
 import os
 import resource
 import shutil
@@ -249,7 +251,8 @@ def costs(folder: Path, rows: int, rounds: int) -> None:
 
 async def lateness(publisher: Publisher | None, folder: Path, name: str, blocks: int) -> None:
     """Commit as a runner does, beside a beat of the loop; print how late both are."""
-    directory = folder / name.replace(" ", "-")
+    run_id = name.replace(" ", "-").replace(",", "")
+    directory, header = folder / run_id, msgspec.structs.replace(HEADER, run_id=run_id)
     directory.mkdir()
     commits, beats = [], []
     over = asyncio.Event()
@@ -261,9 +264,9 @@ async def lateness(publisher: Publisher | None, folder: Path, name: str, blocks:
             beats.append(perf_counter() - due)
             due = perf_counter() + 0.01
 
-    with RunFile.create(directory / "run.sqlite", HEADER, [SCHEMA]) as run_file:
+    with RunFile.create(directory / "run.sqlite", header, [SCHEMA]) as run_file:
         if publisher is not None:
-            publisher.follow(directory, HEADER)
+            publisher.follow(directory, header)
         beating = asyncio.create_task(beat())
         for number in range(blocks):
             began = perf_counter()
@@ -301,7 +304,7 @@ async def latenesses(folder: Path, blocks: int) -> None:
         await asyncio.to_thread(subscriber.stdout.readline)
         await lateness(publisher, folder, "embedded, one subscriber", blocks)
         await publisher.drained(30.0)
-        subscriber.communicate()
+        await asyncio.to_thread(subscriber.communicate)
 
 
 def main() -> None:
@@ -317,6 +320,7 @@ def main() -> None:
     elif options.role:
         asyncio.run(ROLES[options.role](options.broker, options.folder))
     else:
+        logging.disable()
         with tempfile.TemporaryDirectory() as name:
             rows = options.rows // ROWS_A_BLOCK * ROWS_A_BLOCK
             costs(Path(name), rows, options.rounds)

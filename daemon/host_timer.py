@@ -47,8 +47,8 @@ class HostTimer:
         """There is nobody to ask."""
         return Identity(maker="none", model="none", serial_number="", firmware="")
 
-    async def start_segment(self, token: str, program: SegmentProgram) -> float:
-        """Begin to time a rest. Raises `OutOfRangeError` for a current."""
+    async def start_segment(self, token: str, program: SegmentProgram, *, again: bool = False) -> float:  # noqa: ARG002
+        """Begin to time a rest; `again` is no different here. Raises `OutOfRangeError` for a current."""
         if program.current_ampere:
             raise OutOfRangeError(self.name, "current_ampere", program.current_ampere, 0.0, 0.0)
         self._token, self._started_second = token, self._now()

@@ -196,7 +196,10 @@ class PressureLogger:
             block = await self._load_cell.read()
         except DriverError as error:
             log.warning("%s; pressure has a gap until it sends again", error)
+            # Simulated time stands while the port is opened, so that what is sent after is counted from there.
+            self._clock.join()
             self._reconnecting = asyncio.create_task(self._reconnect())
+            self._reconnecting.add_done_callback(lambda _: self._clock.leave())
             block = _gap(self._clock.now_second())
         return self._rows(block) if len(block.second) else None
 
@@ -231,11 +234,7 @@ class PressureLogger:
                 await self._load_cell.connect()
             except DriverError as error:
                 log.info("%s; trying again", error)
-                self._clock.join()
-                try:
-                    await self._clock.wait_until(self._clock.now_second() + RECONNECT_EVERY_SECOND)
-                finally:
-                    self._clock.leave()
+                await self._clock.wait_until(self._clock.now_second() + RECONNECT_EVERY_SECOND)
             else:
                 return
 

@@ -140,10 +140,18 @@ class Potentiostat(Protocol):
         """Open (or reopen) the link and identify. Changes nothing in the instrument. Raises `WrongInstrumentError`."""
         ...
 
-    async def start_segment(self, token: str, program: SegmentProgram) -> float:
+    async def start_segment(self, token: str, program: SegmentProgram, *, again: bool = False) -> float:
         """Create the token, program, verify by read-back, start; answer the clock's second at which it was started.
 
-        May be repeated: a token that runs or holds rows already is left alone; its start is then unknown here (NaN).
+        May be repeated: a token that runs or holds rows already is left alone. Its start is the one known here, NaN
+        when it was not started through this object. What lost its token by a power cycle is not run a second time:
+        `RefusedError` for a token that was started through this object and is absent now.
+
+        Args:
+            token: of the segment.
+            program: of the segment.
+            again: this start may have been carried out before by a daemon that died. An absent token is then refused
+                too when power was cycled since anybody last looked.
         """
         ...
 
@@ -152,7 +160,10 @@ class Potentiostat(Protocol):
         ...
 
     async def read_rows(self, token: str, first_index: int, last_index: int) -> ReadingBlock:
-        """Rows `first_index … last_index`, from 1, inclusive. Repeatable, and possible while the segment runs."""
+        """Rows `first_index … last_index`, from 1, inclusive. Repeatable, and possible while the segment runs.
+
+        Raises `RefusedError` when they are gone.
+        """
         ...
 
     async def forget_segment(self, token: str) -> None:

@@ -213,8 +213,9 @@ class ControlPort:
             cable.take_marks()
 
         def done(stopped_by: str | None) -> None:
+            marks = {name: cable.take_marks() for name, cable in self._laboratory.cables.items()}
             cables = {
-                name: {"sent_total": cable.sent_total, "marks": cable.take_marks()}
+                name: {"sent_total": cable.sent_total, "marks": marks[name]}
                 for name, cable in self._laboratory.cables.items()
             }
             times = self._laboratory.times()

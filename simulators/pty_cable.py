@@ -109,6 +109,7 @@ class PtyCable:
 
     def take_marks(self) -> list[tuple[int, float]]:
         """See `Cable`."""
+        self._hear()
         self._room_bytes = ROOM_BYTES
         return self._marks.take()
 

@@ -30,6 +30,7 @@ CONFIG = {
 }
 STALLED_AFTER_SECOND = 5.0
 """A subscriber that acknowledges nothing for so long is cut off; the others and the records wait for it until then."""
+LEAVE_WITHIN_SECOND = 2.0
 SEND_BUFFER_BYTES = 4_000_000
 """How much a slow subscriber may be behind before it is waited for."""
 
@@ -46,6 +47,7 @@ class EmbeddedBroker:
         self._broker: Broker
         self._stop: asyncio.Event
         self._writers: dict[int, asyncio.StreamWriter] = {}
+        self._handlers: set[asyncio.Task[None] | None] = set()
         self._started: Future[int] = Future()
         self._thread = Thread(target=self._live, name="embedded broker")
 
@@ -111,8 +113,7 @@ class EmbeddedBroker:
             self._started.set_result(server.sockets[0].getsockname()[1])
             await self._stop.wait()
             server.close()
-            for writer in list(self._writers.values()):
-                writer.transport.abort()
+            await self._let_go()
             await server.wait_closed()
         finally:
             await self._broker.shutdown()
@@ -121,11 +122,26 @@ class EmbeddedBroker:
         port = writer.get_extra_info("peername")[1]
         writer.transport.set_write_buffer_limits(high=SEND_BUFFER_BYTES)
         self._writers[port] = writer
+        task = asyncio.current_task()
+        self._handlers |= {task} if task else set()
         try:
             await self._broker.external_connected(StreamReaderAdapter(reader), StreamWriterAdapter(writer), LISTENER)
         finally:
             del self._writers[port]
-            writer.transport.abort()
+            self._handlers.discard(task)
+            writer.close()
+
+    async def _let_go(self) -> None:
+        """Close all connections, with what is still on its way to subscribers that read."""
+        for writer in self._writers.values():
+            writer.close()
+        handlers = list(self._handlers)
+        if handlers:
+            _, late = await asyncio.wait(handlers, timeout=LEAVE_WITHIN_SECOND)
+            for writer in self._writers.values():
+                writer.transport.abort()
+            if late:
+                await asyncio.wait(late, timeout=LEAVE_WITHIN_SECOND)
 
     async def _deliver(self, message: Message) -> None:
         if message.retain:

@@ -123,9 +123,9 @@ def look_state_first(reply: str) -> Look:
 
 
 def look_state_late(reply: str) -> Look:
-    """The reply to `*ESR?;:OUTP?;:TRIG:STAT?;:TRAC:ACT? …`, with or without its last value."""
+    """The reply to `*ESR?;:TRIG:STAT?;:OUTP?;:TRAC:ACT? …`, with or without its last value."""
     parts = reply.split(";")
-    return _look(parts[2:5], parts[:1], parts[1:2], parts[5:])
+    return _look(parts[1:4], parts[:1], parts[4:5], parts[5:])
 
 
 def _look(state: list[str], events: list[str], output: list[str], rows: list[str]) -> Look:

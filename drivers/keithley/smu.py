@@ -28,9 +28,13 @@ NEXT_ERROR = Query(":SYST:ERR?", codec.event_entry, source=MANUAL)
 
 LOOK_QUERIES = (
     (':TRIG:STAT?;*ESR?;:OUTP?;:TRAC:ACT? "{token}"', codec.look_state_first),
-    ('*ESR?;:OUTP?;:TRIG:STAT?;:TRAC:ACT? "{token}"', codec.look_state_late),
+    ('*ESR?;:TRIG:STAT?;:OUTP?;:TRAC:ACT? "{token}"', codec.look_state_late),
 )
-"""One look in two orders, taken in turn: a reply to the last look is then never one to this. Source: `MANUAL`."""
+"""One look in two orders, taken in turn: a reply to the last look is then never one to this. Source: `MANUAL`.
+
+The trigger model's state comes before the output in both: a segment that ends between the two never looks as if it had
+ended with the output on.
+"""
 
 ROWS_QUERY = ':TRAC:DATA? {first},{last},"{token}",' + codec.ELEMENTS
 """Source: `MANUAL`; not destructive, possible while the trigger model runs."""
@@ -80,6 +84,7 @@ class KeithleySMU:
         self._turn = asyncio.Lock()
         self._known_tokens: set[str] = set()
         self._last_read: dict[str, tuple[int, float]] = {}
+        self._started_second: dict[str, float] = {}
         self._power_was_cycled = False
         self._looks = 0
         self._measure_word = "MEAS"
@@ -89,10 +94,11 @@ class KeithleySMU:
         async with self._turn:
             return await self._connect()
 
-    async def start_segment(self, token: str, program: SegmentProgram) -> float:
-        """Program, verify and start; the second at which it was started, NaN when the token was started before.
+    async def start_segment(self, token: str, program: SegmentProgram, *, again: bool = False) -> float:
+        """Program, verify and start; the second at which it was started, NaN when another connection started it.
 
-        Raises `OutOfRangeError` before anything is sent, `RefusedError` with the output off and an empty token deleted.
+        Raises `OutOfRangeError` before anything is sent, `RefusedError` with the output off and an empty token deleted;
+        also when power was cycled after the start. `again` as in the role.
         """
         programs.check_token(token)
         try:
@@ -102,9 +108,12 @@ class KeithleySMU:
         async with self._turn:
             look = await self._look(token)
             if look.row_count or (look.is_running and look.row_count is not None):
-                return math.nan
+                return self._started_second.get(token, math.nan)
             if look.is_running:
                 raise RefusedError(self.name, token, 0, "a trigger model runs that is not this segment's")
+            if look.row_count is None and (token in self._started_second or (again and self._power_was_cycled)):
+                raise RefusedError(self.name, token, 0, "power was cycled after the start")
+            self._power_was_cycled = False
             try:
                 return await self._start(token, program, exists=look.row_count is not None)
             except RefusedError:
@@ -127,11 +136,16 @@ class KeithleySMU:
         return SegmentLook(state, look.output_on, look.row_count or 0, told)
 
     async def read_rows(self, token: str, first_index: int, last_index: int) -> ReadingBlock:
-        """Rows `first_index … last_index`, from 1, inclusive, in questions of at most `ROWS_PER_QUESTION` rows."""
+        """Rows `first_index … last_index`, from 1, inclusive, in questions of at most `ROWS_PER_QUESTION` rows.
+
+        Raises `RefusedError` when the token is gone.
+        """
         programs.check_token(token)
         if not 1 <= first_index <= last_index:
             raise OutOfRangeError(self.name, "first_index", first_index, 1, last_index)
         async with self._turn:
+            if token not in self._known_tokens and not await self._exists(token):
+                raise RefusedError(self.name, token, 0, "its rows are gone: the power was cycled")
             blocks = [
                 await self._read_rows(token, first, min(first + ROWS_PER_QUESTION - 1, last_index))
                 for first in range(first_index, last_index + 1, ROWS_PER_QUESTION)
@@ -221,7 +235,7 @@ class KeithleySMU:
     async def _start(self, token: str, program: SegmentProgram, *, exists: bool) -> float:
         await self._ensure_open_circuit()
         if exists and (await self._look(token)).row_count:
-            return math.nan
+            return self._started_second.get(token, math.nan)
         for group in programs.segment_groups(
             token, program, self.limits, buffer_exists=exists, terminals=self._terminals
         ):
@@ -229,10 +243,9 @@ class KeithleySMU:
         await self._load_blocks(token, program)
         self._known_tokens.add(token)
         self._last_read.pop(token, None)
-        self._power_was_cycled = False
-        started_at_second = self._now()
+        self._started_second[token] = self._now()
         await self._carry_out(CommandGroup("start", (":INIT",)))
-        return started_at_second
+        return self._started_second[token]
 
     async def _load_blocks(self, token: str, program: SegmentProgram) -> None:
         try:
@@ -291,6 +304,7 @@ class KeithleySMU:
         if await self._exists(token, f':TRAC:DEL "{token}"'):
             raise RefusedError(self.name, f':TRAC:DEL "{token}"', 0, "the buffer is still there")
         self._last_read.pop(token, None)
+        self._started_second.pop(token, None)
 
     async def _delete_if_empty(self, token: str) -> None:
         try:

@@ -71,6 +71,11 @@ class Desk:
         self.cable.behaviour = "whole"
         await self.driver.connect()
 
+    async def sound_start(self, token, program):
+        """Start by the driver that knows nothing of what the other did."""
+        await self.sound.connect()
+        return await self.sound.start_segment(token, program)
+
 
 @pytest.fixture(params=sorted(POTENTIOSTATS))
 def driver_name(request):
@@ -130,12 +135,14 @@ async def test_a_segment_from_start_to_oblivion(desk):
         identity = await on.driver.connect()
         assert (identity.serial_number, identity.model) == (SERIAL_NUMBER, on.driver.limits.model)
         assert (await on.driver.look(token)).state is SegmentState.ABSENT
-        assert await on.driver.start_segment(token, CHARGE) == on.clock.now_second
+        started_second = await on.driver.start_segment(token, CHARGE)
+        assert started_second == on.clock.now_second
         await on.clock.pass_time(10.0)
         running = await on.driver.look(token)
         assert (running.state, running.output_on) == (SegmentState.RUNNING, True)
         assert running.row_count in {10, 11}
-        assert math.isnan(await on.driver.start_segment(token, CHARGE))
+        assert await on.driver.start_segment(token, CHARGE) == started_second
+        assert math.isnan(await on.sound_start(token, CHARGE))
         await on.clock.pass_time(CHARGE.duration_second)
         done = await on.driver.look(token)
         assert (done.state, done.output_on, done.row_count) == (SegmentState.FINISHED, False, 31)
@@ -221,6 +228,37 @@ async def test_a_segment_goes_on_when_the_host_is_gone(desk):
         await on.driver.connect()
         look = await on.driver.look(token)
         assert (look.state, look.row_count) == (SegmentState.FINISHED, 31)
+
+
+async def test_a_segment_that_a_power_cycle_ended_is_not_run_a_second_time(desk):
+    async with desk() as on:
+        token = next(tokens)
+        await on.driver.connect()
+        await on.driver.start_segment(token, CHARGE)
+        await on.clock.pass_time(5.0)
+        await on.clock.do("fault", cable="potentiostat", kind="power_cycle")
+        with pytest.raises(DriverError):
+            await on.driver.look(token)
+        await on.driver.connect()
+        with pytest.raises(RefusedError, match="its rows are gone"):
+            await on.driver.read_rows(token, 1, 5)
+        for _ in range(2):
+            with pytest.raises(RefusedError, match="power was cycled after the start"):
+                await on.driver.start_segment(token, CHARGE)
+        look = await on.driver.look(token)
+        assert (look.state, look.output_on, look.power_was_cycled) == (SegmentState.ABSENT, False, True)
+
+
+async def test_a_daemon_that_took_over_starts_nothing_a_second_time(desk):
+    async with desk() as on:
+        token = next(tokens)
+        await on.driver.connect()
+        await on.driver.start_segment(token, CHARGE)
+        await on.clock.do("fault", cable="potentiostat", kind="power_cycle")
+        await on.sound.connect()
+        with pytest.raises(RefusedError, match="power was cycled after the start"):
+            await on.sound.start_segment(token, CHARGE, again=True)
+        assert (await on.sound.look(token)).state is SegmentState.ABSENT
 
 
 @ON_ANY_CABLE

@@ -92,6 +92,7 @@ class Subscriber:
 
     address: BrokerAddress
     topics: tuple[str, ...] = ("presscell/v1/#",)
+    qos: int = 1
     rows: dict[tuple[str, str, str, int], dict[str, Any]] = field(default_factory=dict)
     messages: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     repeated_rows: int = 0
@@ -108,7 +109,7 @@ class Subscriber:
             clean_session=False,
             socket_options=no_delay,
         ) as client:
-            await client.subscribe([(topic, 1) for topic in self.topics])
+            await client.subscribe([(topic, self.qos) for topic in self.topics])
             async with self.changed:
                 self.connections += 1
                 self.changed.notify_all()

@@ -23,12 +23,12 @@ from daemon.events import (
     encode_event,
     kind_of,
 )
-from daemon.plan import CurrentStep
+from daemon.plan import PRESSURE_STREAM, TEMPERATURE_STREAM, CurrentStep
 from daemon.readings import summarise_readings
 from daemon.store.blocks import Block
 from daemon.store.records import JournalEntry, RunHeader
 from daemon.store.run_file import RunFile
-from daemon.streams import PRESSURE_STREAM, STREAMS, TEMPERATURE_STREAM
+from daemon.streams import STREAMS
 from daemon.summary import summarise
 from drivers.registry import potentiostat
 from drivers.roles import ReadingBlock

@@ -19,12 +19,12 @@ from daemon.events import (
     encode_event,
     kind_of,
 )
-from daemon.plan import Plan
+from daemon.plan import PRESSURE_STREAM, Plan
 from daemon.store.blocks import Block
 from daemon.store.reading import read_rows
 from daemon.store.records import JournalEntry, RunHeader
 from daemon.store.run_file import RunFile
-from daemon.streams import PRESSURE_STREAM, STREAMS
+from daemon.streams import STREAMS
 from tests.support.plans import CHARGE_LIMIT_VOLT, DISCHARGE_LIMIT_VOLT, block, charge, discharge, loop, plan, row
 
 STARTED_UTC_SECOND = 1_795_350_000.5

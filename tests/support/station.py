@@ -46,8 +46,10 @@ class Station:
     def start_bench(self, seed: int = 1) -> None:
         bench_file = REPOSITORY / "config" / "bench" / "potentiostat_only.yaml"
         self.bench = subprocess.Popen(
-            [sys.executable, "-m", "simulators", str(bench_file), "--log", str(self.log), "--seed", str(seed)]
-            + ["--speed", "0"],
+            [
+                *(sys.executable, "-m", "simulators", str(bench_file)),
+                *("--log", str(self.log), "--seed", str(seed), "--speed", "0"),
+            ],
             stdout=subprocess.PIPE,
             text=True,
         )

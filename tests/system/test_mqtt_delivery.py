@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import logging
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -257,6 +259,56 @@ async def test_embedded_broker(tmp_path, run):
             await assert_all_arrives(subscribers[0], run)
             assert subscribers[0].json(f"{TOPICS.root}/rig1/run")[-1]["rows"] == run.run.rows
     assert not (tmp_path / "data" / "station.sqlite").exists()
+
+
+async def test_embedded_broker_ends_after_its_last_message(tmp_path, run):
+    """Also for a subscriber that acknowledges nothing (QoS 0)."""
+    async with EmbeddedBroker() as broker:
+        subscriber = Subscriber(broker.address, qos=0)
+        listening = asyncio.create_task(subscriber.listen())
+        await subscriber.until(lambda it: it.connections)
+        async with publisher_to(broker, tmp_path) as publisher:
+            publisher.follow(run.directory, run.header)
+            await write(run, publisher, 20)
+            assert await publisher.drained(WITHIN_SECOND)
+    await broker_gone(listening)
+    assert subscriber.rows == run.stored()
+    assert subscriber.messages[TOPICS.availability][-1] == b"offline"
+
+
+async def test_a_subscriber_that_stalls_holds_nobody_up_for_long(tmp_path, run):
+    async with EmbeddedBroker() as broker:
+        subscriber = Subscriber(broker.address)
+        process = start_reading_nothing(broker.address)
+        try:
+            assert process.stdout.readline() == "subscribed\n"
+            process.send_signal(signal.SIGSTOP)
+            async with subscriber.listening(), publisher_to(broker, tmp_path) as publisher:
+                publisher.follow(run.directory, run.header)
+                await write(run, publisher, 5)
+                await assert_all_arrives(subscriber, run)
+                assert await publisher.drained(WITHIN_SECOND)
+        finally:
+            process.kill()
+            process.communicate()
+
+
+READ_NOTHING = """\
+import asyncio, sys, aiomqtt
+
+async def main(port):
+    async with aiomqtt.Client("127.0.0.1", int(port)) as client:
+        await client.subscribe("presscell/#", 1)
+        print("subscribed", flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+def start_reading_nothing(address):
+    command = [sys.executable, "-c", READ_NOTHING, str(address.port)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 async def test_embedded_broker_with_nobody_there_passes_rows_over(tmp_path, run):

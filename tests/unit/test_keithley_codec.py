@@ -85,7 +85,7 @@ def test_what_is_no_count(reply):
 def test_a_look_reads_the_same_in_both_orders():
     expected = codec.Look(power_was_cycled=True, is_running=True, output_on=True, row_count=600)
     assert codec.look_state_first("WAITING;WAITING;9;128;1;600") == expected
-    assert codec.look_state_late("128;1;WAITING;WAITING;9;600") == expected
+    assert codec.look_state_late("128;WAITING;WAITING;9;1;600") == expected
 
 
 @pytest.mark.parametrize("reply", ["IDLE;IDLE;17;0;0", "IDLE;IDLE;17;0;0;"])

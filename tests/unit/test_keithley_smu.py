@@ -19,7 +19,7 @@ from drivers.keithley.smu import KeithleySMU
 from drivers.roles import SegmentProgram, SegmentState
 from drivers.session import Session
 
-TOKEN = "p0123abcd_000001"
+TOKEN, NEXT_TOKEN = "p0123abcd_000001", "p0123abcd_000002"
 CHARGE = SegmentProgram(
     current_ampere=2e-3,
     current_range_ampere=10e-3,
@@ -130,6 +130,11 @@ class Desk:
         words = {"ON": "1", "OFF": "0", '"VOLT"': '"VOLT:DC"'}
         number = re.fullmatch(r"-?[0-9.]+(e-?[0-9]+)?", argument)
         self.settings[header] = f"{float(argument):.6E}" if number else words.get(argument, argument)
+
+
+def lose_power(desk):
+    desk.events, desk.state, desk.settings[":OUTP"] = "128", "IDLE", "0"
+    desk.buffers.clear()
 
 
 async def connected(desk, **options):
@@ -253,14 +258,109 @@ async def test_a_power_cycle_is_told_once_and_forgotten_by_a_new_segment():
     desk = Desk()
     smu = await connected(desk)
     await smu.start_segment(TOKEN, CHARGE)
-    desk.events, desk.state = "128", "IDLE"
-    desk.buffers.clear()
+    lose_power(desk)
     first, second = await smu.look(TOKEN), await smu.look(TOKEN)
     assert (first.state, first.power_was_cycled) == (SegmentState.ABSENT, True)
     assert (second.state, second.power_was_cycled) == (SegmentState.ABSENT, False)
     desk.events = "128"
+    await smu.start_segment(NEXT_TOKEN, CHARGE)
+    assert not (await smu.look(NEXT_TOKEN)).power_was_cycled
+
+
+@pytest.mark.parametrize("connects", [False, True])
+async def test_a_segment_that_a_power_cycle_ended_is_not_run_a_second_time(connects):
+    desk = Desk()
+    smu = await connected(desk)
     await smu.start_segment(TOKEN, CHARGE)
-    assert not (await smu.look(TOKEN)).power_was_cycled
+    lose_power(desk)
+    if connects:
+        await smu.connect()
+    for _ in range(2):
+        with pytest.raises(RefusedError, match="power was cycled after the start"):
+            await smu.start_segment(TOKEN, CHARGE)
+    assert desk.heard.count(":INIT") == 1
+    assert (await smu.look(TOKEN)).power_was_cycled, "it is told after it was refused"
+
+
+async def test_a_start_whose_reply_was_lost_is_not_repeated_after_a_power_cycle():
+    desk = Desk()
+    smu = await connected(desk)
+    command = desk.command
+
+    def no_answer_to_the_start(header, argument):
+        command(header, argument)
+        desk.silent |= header == ":INIT"
+
+    desk.command = no_answer_to_the_start
+    with pytest.raises(NoReplyError):
+        await smu.start_segment(TOKEN, CHARGE)
+    lose_power(desk)
+    await smu.connect()
+    with pytest.raises(RefusedError, match="power was cycled after the start"):
+        await smu.start_segment(TOKEN, CHARGE)
+    assert desk.heard.count(":INIT") == 1
+
+
+async def test_a_segment_that_was_forgotten_may_be_started_anew():
+    desk = Desk()
+    smu = await connected(desk)
+    await smu.start_segment(TOKEN, CHARGE)
+    desk.state = "IDLE"
+    await smu.forget_segment(TOKEN)
+    assert await smu.start_segment(TOKEN, CHARGE) == 42.5
+
+
+@pytest.mark.parametrize(("events", "again", "starts"), [("128", True, 0), ("0", True, 1), ("128", False, 1)])
+async def test_a_start_that_may_be_a_second_one_needs_the_power_to_have_stayed(events, again, starts):
+    desk = Desk()
+    desk.events = events
+    smu = await connected(desk)
+    if starts:
+        assert await smu.start_segment(TOKEN, CHARGE, again=again) == 42.5
+    else:
+        with pytest.raises(RefusedError, match="power was cycled after the start"):
+            await smu.start_segment(TOKEN, CHARGE, again=again)
+    assert desk.heard.count(":INIT") == starts
+
+
+async def test_a_power_cycle_before_a_token_was_found_empty_forbids_nothing():
+    desk = Desk()
+    desk.events, desk.buffers[f'"{TOKEN}"'] = "128", (0, 100)
+    smu = await connected(desk)
+    assert await smu.start_segment(TOKEN, CHARGE, again=True) == 42.5
+
+
+async def test_a_power_cycle_seen_while_starting_is_still_told():
+    desk = Desk()
+    desk.buffers[f'"{TOKEN}"'] = (0, 3603)
+    smu = await connected(desk)
+    command = desk.command
+
+    def power_came_back(header, argument):
+        if header == ":ABOR":
+            desk.events = "128"
+        command(header, argument)
+
+    desk.command = power_came_back
+    await smu.start_segment(TOKEN, CHARGE)
+    assert (await smu.look(TOKEN)).power_was_cycled
+
+
+async def test_a_start_whose_reply_was_lost_keeps_its_time():
+    desk, seconds = Desk(), iter([10.0, 50.0])
+    smu = KeithleySMU("smu", LIMITS_2450, Session("smu", desk), now=lambda: next(seconds))
+    await smu.connect()
+    command = desk.command
+
+    def no_answer_to_the_start(header, argument):
+        command(header, argument)
+        desk.silent |= header == ":INIT"
+
+    desk.command = no_answer_to_the_start
+    with pytest.raises(NoReplyError):
+        await smu.start_segment(TOKEN, CHARGE)
+    await smu.connect()
+    assert await smu.start_segment(TOKEN, CHARGE) == 10.0
 
 
 @pytest.mark.parametrize(
@@ -334,13 +434,32 @@ def rows(elapsed):
     return ",".join(f"{second:.6f},3.5,0.002,200,0" for second in elapsed)
 
 
+async def reading(desk):
+    """A driver that knows a token with rows."""
+    desk.buffers[f'"{TOKEN}"'] = (5000, 6000)
+    smu = await connected(desk)
+    await smu.look(TOKEN)
+    return smu
+
+
+async def test_rows_that_a_power_cycle_took_are_refused_at_once():
+    desk = Desk()
+    smu = await reading(desk)
+    lose_power(desk)
+    await smu.connect()
+    with pytest.raises(RefusedError, match="its rows are gone: the power was cycled"):
+        await smu.read_rows(TOKEN, 1, 5)
+    assert (await smu.look(TOKEN)).power_was_cycled
+
+
 async def test_rows_are_asked_in_portions_and_joined():
     desk = Desk()
-    smu = await connected(desk)
+    smu = await reading(desk)
+    heard = len(desk.heard)
     replies = [rows(range(1000)), rows(range(1000, 2000)), rows(range(2000, 2005))]
     desk.answer = lambda part: replies.pop(0)
     block = await smu.read_rows(TOKEN, 1, 2005)
-    assert [line.partition(",")[0] for line in desk.heard[2:]] == [
+    assert [line.partition(",")[0] for line in desk.heard[heard:]] == [
         ":TRAC:DATA? 1", ":TRAC:DATA? 1001", ":TRAC:DATA? 2001",
     ]  # fmt: skip
     assert block.elapsed_second.tolist() == list(range(2005))
@@ -350,7 +469,7 @@ async def test_rows_are_asked_in_portions_and_joined():
 @pytest.mark.parametrize("reply", [rows([5.0, 6.0]), rows([1.0]), "", rows([1.0, 0.5]), 'x,"y"'])
 async def test_rows_that_cannot_be_are_a_bad_reply(reply):
     desk = Desk()
-    smu = await connected(desk)
+    smu = await reading(desk)
     desk.answer = lambda part: reply
     with pytest.raises(BadReplyError):
         await smu.read_rows(TOKEN, 1, 2)
@@ -360,7 +479,7 @@ async def test_rows_that_cannot_be_are_a_bad_reply(reply):
 
 async def test_rows_that_were_read_before_are_no_later_rows():
     desk = Desk()
-    smu = await connected(desk)
+    smu = await reading(desk)
     desk.answer = lambda part: rows([0.0, 1.0])
     await smu.read_rows(TOKEN, 1, 2)
     await smu.read_rows(TOKEN, 1, 2)
@@ -454,3 +573,25 @@ async def test_the_reply_to_the_last_look_is_not_taken_for_this_one():
     await smu.look(TOKEN)
     with pytest.raises(BadReplyError):
         await smu.look(TOKEN)
+
+
+@pytest.mark.parametrize("looks", [1, 2])
+@pytest.mark.parametrize("parts", range(5))
+async def test_a_segment_that_ends_during_a_look_never_seems_ended_with_the_output_on(looks, parts):
+    """Whichever of the two orders is asked, and after however many of its values the segment ends."""
+    desk = Desk()
+    smu = await connected(desk)
+    await smu.start_segment(TOKEN, CHARGE)
+    for _ in range(looks - 1):
+        await smu.look(TOKEN)
+    answer, answered = desk.answer, []
+
+    def ends_in_between(part):
+        if len(answered) == parts:
+            desk.state, desk.settings[":OUTP"] = "IDLE", "0"
+        answered.append(part)
+        return answer(part)
+
+    desk.answer = ends_in_between
+    look = await smu.look(TOKEN)
+    assert look.state is SegmentState.RUNNING or not look.output_on
