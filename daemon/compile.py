@@ -94,9 +94,11 @@ class _Compilation:
         self._check_bounds(bounds)
         fitting = Fitting(self.top, self.limits, bounds, one_C_ampere, self.findings)
         lower_volt, upper_volt = self._window(drafts, bounds)
+        steps = tuple(fitting.step(draft) for draft in drafts)
+        fitting.check_neighbours(drafts, steps)
         return Plan(
             protocol_name=self.top.name or self.top.title or _stem(self.file.source.file),
-            steps=tuple(fitting.step(draft) for draft in drafts),
+            steps=steps,
             cell=self._facts(mass_gram, one_C_ampere),
             lower_voltage_volt=lower_volt,
             upper_voltage_volt=upper_volt,

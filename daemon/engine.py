@@ -138,10 +138,11 @@ def effects_due(run: Run) -> tuple[Effect, ...]:
     match run.phase:
         case Phase.SETTING:
             step = run.plan.steps[run.position]
-            return (SetChamber(temperature_celsius=step.temperature_celsius),) if isinstance(step, SetStep) else ()
+            setpoint = (SetChamber(temperature_celsius=step.temperature_celsius),) if isinstance(step, SetStep) else ()
+            return (*setpoint, *((CompactSegment(segment=run.segment),) if run.segment else ()))
         case Phase.STARTING:
             compact = (CompactSegment(segment=run.segment - 1),) if run.segment > 1 else ()
-            return (StartSegment(segment=run.segment, position=run.position), *compact)
+            return (StartSegment(segment=run.segment, position=run.position, again=True), *compact)
         case Phase.MEASURING:
             before = run.segment - 1
             settle = (ForgetSegment(segment=before), CompactSegment(segment=before)) if before else ()

@@ -175,10 +175,14 @@ Event = (
 
 
 class StartSegment(msgspec.Struct, frozen=True, kw_only=True):
-    """Program and start this segment: step number `position` of the plan."""
+    """Program and start this segment: step number `position` of the plan.
+
+    `again` is true when a daemon that died may have done it.
+    """
 
     segment: int
     position: int
+    again: bool = False
 
 
 class EndSegment(msgspec.Struct, frozen=True, kw_only=True):

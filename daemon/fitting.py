@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from daemon.drafts import CurrentDraft, Draft, LoopDraft, MeasuredDraft, RestDraft, SetDraft
@@ -11,7 +12,7 @@ from daemon.plan import CurrentStep, LoopStep, PlanStep, RestStep, SetStep
 from drivers.roles import CurrentRange, PotentiostatLimits
 from protocols import units
 from protocols.errors import Path
-from protocols.protocol import CycleStep, CyclingProtocol, Record, step_path
+from protocols.protocol import CycleStep, CyclingProtocol, Equilibrate, Record, step_path
 from protocols.source import Findings
 
 DEFAULT_SAMPLING_SECOND = 1.0
@@ -24,6 +25,8 @@ GUARD_WITHOUT_CAPACITY_SECOND = 86400.0
 LARGEST_SETPOINT_ERROR = 0.005
 TOLERANCE = 1e-6
 """Relative, for what should be equal or a whole number."""
+ROWS_BESIDE = 3
+"""Rows that a segment's buffer must hold beside those of its sampling: at the start, at the end, and one in reserve."""
 
 RECORD_FAST = {"time_second": 1.0, "voltage_volt": 0.005}
 RECORD_SLOW = {"time_second": 10.0, "voltage_volt": 0.002}
@@ -80,6 +83,7 @@ class Fitting:
     def _rest(self, draft: RestDraft, line: int) -> RestStep:
         sampling, cutoff = self._timing(draft, SLOW_CUTOFF_SECOND)
         self._check_length(draft, draft.until_time_second, sampling)
+        self._check_shortness(self._time_place(draft), draft.until_time_second, sampling)
         return RestStep(
             step_id=draft.step_id,
             block=draft.block,
@@ -100,7 +104,11 @@ class Fitting:
         is_slow = rate is not None and rate <= SLOW_RATE_C * (1 + TOLERANCE)
         sampling, cutoff = self._timing(draft, FAST_CUTOFF_SECOND if is_fast else SLOW_CUTOFF_SECOND)
         guard = self._guard_second(draft, rate)
-        self._check_length(draft, min(guard, draft.until_time_second or guard), sampling)
+        length = min(guard, draft.until_time_second or guard)
+        self._check_length(draft, length, sampling)
+        self._check_shortness(
+            draft.path if draft.until_time_second is None else self._time_place(draft), length, sampling
+        )
         self._check_voltage(draft)
         self._check_safety_current(draft)
         current_range = self._current_range(draft)
@@ -130,10 +138,14 @@ class Fitting:
         own = getattr(draft.step, key) is not None
         return step_path(draft.index, key) if own or getattr(self.top, key) is None else (key,)
 
-    def _time_place(self, draft: CurrentDraft) -> Path:
-        if isinstance(draft.step, CycleStep):
+    def _time_place(self, draft: MeasuredDraft) -> Path:
+        step = draft.step
+        if isinstance(step, CycleStep):
             return step_path(draft.index)
-        return step_path(draft.index, "until_time" if draft.step.until_time_s is None else "until_time_s")
+        if isinstance(step, Equilibrate):
+            said = [key for key in ("timeout", "timeout_s") if getattr(step, key) is not None]
+            return step_path(draft.index, *said[:1])
+        return step_path(draft.index, "until_time" if step.until_time_s is None else "until_time_s")
 
     def _timing(self, draft: MeasuredDraft, wanted_cutoff_second: float) -> tuple[float, float]:
         """Sampling and cut-off interval; a default one divides the sampling evenly and is not above the wanted one."""
@@ -184,11 +196,44 @@ class Fitting:
         limits = self.limits
         if limits is None:
             return
-        rows = math.floor(length_second / sampling_second) + 2
+        rows = _rows(length_second, sampling_second)
         if rows > limits.rows_per_segment:
             what = f"{rows} rows in one step are too many for the {limits.model}: {limits.rows_per_segment} at most"
-            least = length_second / max(1, limits.rows_per_segment - 2)
+            least = length_second / max(1, limits.rows_per_segment - ROWS_BESIDE)
             self.findings.error(self._place(draft, "sampling_s"), what, f"write sampling_s: {least:.3g} or more")
+
+    def _check_shortness(self, place: Path, length_second: float, sampling_second: float) -> None:
+        if self.limits is not None and length_second < sampling_second * (1 - TOLERANCE):
+            what = f"the step ends after {length_second:g} s, before its second row: sampling_s is {sampling_second:g}"
+            hint = f"write {sampling_second:g} s or more, or sampling_s: {length_second:g} or less"
+            self.findings.error(place, what, hint)
+
+    def check_neighbours(self, drafts: Sequence[Draft], steps: Sequence[PlanStep]) -> None:
+        """Note what would not fit into the instrument beside the rows of the segment before, which are still there.
+
+        Args:
+            drafts: of the whole protocol.
+            steps: what `step` made of each.
+        """
+        if self.limits is None:
+            return
+        most, told = self.limits.rows_per_segment, set[int]()
+        for before, step in enumerate(steps):
+            for after in _measured_next(steps, before) if _measures(step) else ():
+                here, there = _rows_of(steps[after]), _rows_of(step)
+                if max(here, there) <= most < here + there and drafts[after].index not in told:
+                    told.add(drafts[after].index)
+                    self._tell_neighbours(drafts[after], here, there, f"the step of line {step.line}")
+
+    def _tell_neighbours(self, draft: Draft, here: int, there: int, before: str) -> None:
+        if self.limits is None or not isinstance(draft, MeasuredDraft):
+            return
+        most, sampling = self.limits.rows_per_segment, sampling_second(draft, self.top)
+        what = (
+            f"{here} rows, and {there} of {before} before it, do not fit into the {self.limits.model}: {most} at most"
+        )
+        least = sampling * (here + there) / most
+        self.findings.error(self._place(draft, "sampling_s"), what, f"write sampling_s: {least:.3g} or more in both")
 
     def _check_setpoint(self, draft: SetDraft) -> None:
         hot = self.bounds.high_celsius
@@ -246,3 +291,38 @@ class Fitting:
         if draft.rate_C is not None and self.one_C_ampere is not None:
             return f"rate_C: {sign * current_ampere / self.one_C_ampere:.4g}"
         return f"current_mA: {sign * units.milliampere(current_ampere):.4g}"
+
+
+def _rows(length_second: float, sampling_second: float) -> int:
+    """How many rows the buffer of a segment must hold."""
+    return math.ceil(length_second / sampling_second - TOLERANCE) + ROWS_BESIDE
+
+
+def _rows_of(step: PlanStep) -> int:
+    if isinstance(step, RestStep):
+        return _rows(step.until_time_second, step.sampling_second)
+    if isinstance(step, CurrentStep):
+        return _rows(min(step.guard_time_second, step.until_time_second or math.inf), step.sampling_second)
+    return 0
+
+
+def _measures(step: PlanStep) -> bool:
+    return isinstance(step, CurrentStep | RestStep)
+
+
+def _measured_next(steps: Sequence[PlanStep], position: int) -> set[int]:
+    """The measuring steps that may be executed right after one, by position: a loop may go back or on."""
+    found, seen, ahead = set[int](), set[int](), [position + 1]
+    while ahead:
+        at = ahead.pop()
+        if at in seen or at >= len(steps):
+            continue
+        seen.add(at)
+        step = steps[at]
+        if _measures(step):
+            found.add(at)
+            continue
+        ahead.append(at + 1)
+        if isinstance(step, LoopStep) and step.passes > 1:
+            ahead.append(step.first)
+    return found

@@ -52,8 +52,8 @@ from drivers.errors import DriverError, LinkLostError
 from drivers.roles import ReadingBlock, SegmentLook, SegmentState
 
 ROWS_PER_BLOCK = 1000
-COMMITS_WHILE_LOCKED = 60
-"""How often a commit is repeated while another program holds the file locked; each try waits some seconds itself."""
+WRITES_WHILE_LOCKED = 60
+"""How often a write is repeated while another program holds the file locked; each try waits some seconds itself."""
 
 log = logging.getLogger(__name__)
 
@@ -314,9 +314,13 @@ class Runner:
             body=encode_event(event),
         )
         snapshot = encode_run(run)
-        for last_try in (*[False] * COMMITS_WHILE_LOCKED, True):
+        await self._store(lambda: self._file.commit([entry], blocks, snapshot))
+
+    async def _store(self, work: Callable[[], object]) -> None:
+        """Write to the run's file, again and again while another program holds it."""
+        for last_try in (*[False] * WRITES_WHILE_LOCKED, True):
             try:
-                await self._in_store_thread(lambda: self._file.commit([entry], blocks, snapshot))
+                await asyncio.get_running_loop().run_in_executor(self._store_thread, work)
             except StoreError as error:
                 if last_try or not error.is_locked:
                     raise
@@ -331,8 +335,7 @@ class Runner:
             case ForgetSegment():
                 await self._forget(effect.segment)
             case EndSegment():
-                await self._link.ask(self._rig.potentiostat.make_safe)
-                await self._close_segment()
+                await self._end_early()
             case SetChamber():
                 await self._set_chamber(effect.temperature_celsius)
             case CompactSegment():
@@ -341,6 +344,14 @@ class Runner:
                 return
             case _:
                 assert_never(effect)
+
+    async def _end_early(self) -> None:
+        """Bring a segment to its end that the instrument would go on with."""
+        try:
+            await self._link.ask(self._rig.potentiostat.make_safe)
+            await self._close_segment()
+        except DriverError as error:
+            await self._failed("potentiostat", error)
 
     async def _forget(self, segment: int) -> None:
         """Delete the instrument's copy of stored rows. One copy too many harms nobody, so a refusal is only noted."""
@@ -354,7 +365,7 @@ class Runner:
         program = program_for(self.run.step)
         token = segment_token(self._run_id, effect.segment)
         try:
-            started_second = await self._link.ask(lambda: potentiostat.start_segment(token, program))
+            started_second = await self._link.ask(lambda: potentiostat.start_segment(token, program, again=effect.again))
         except DriverError as error:
             await self._failed("potentiostat", error)
             return
@@ -377,9 +388,9 @@ class Runner:
 
     async def _compact(self, segment: int) -> None:
         """Pack a finished segment, and what the other streams have gathered by then."""
-        await self._in_store_thread(lambda: self._file.compact_segment(CELL_STREAM, segment))
+        await self._store(lambda: self._file.compact_segment(CELL_STREAM, segment))
         for stream in self.run.stream_rows:
-            await self._in_store_thread(partial(self._file.compact_segment, stream, 0))
+            await self._store(partial(self._file.compact_segment, stream, 0))
 
     async def _make_safe(self, why: str) -> MadeSafe:
         """Bring the cell to open circuit. Never raises: what went wrong is in the answer, and is shown and kept."""
@@ -405,7 +416,8 @@ class Runner:
 
     async def _close_segment(self) -> None:
         """Take in what the instrument holds of the present segment, also one whose start nobody lived to note."""
-        look = await self._link.ask(lambda: self._rig.potentiostat.look(self._token), patiently=False)
+        patiently = self.run.phase is not Phase.STOPPING
+        look = await self._link.ask(lambda: self._rig.potentiostat.look(self._token), patiently=patiently)
         if self.run.segment_started_second is None:
             if not look.row_count:
                 return
@@ -434,9 +446,6 @@ class Runner:
             # What shows a run must never end it: a closed terminal is no reason to leave a cell.
             log.exception("nothing is shown any more")
             self._tell = None
-
-    async def _in_store_thread(self, work: Callable[[], object]) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._store_thread, work)
 
     @property
     def _token(self) -> str:

@@ -42,6 +42,7 @@ class PotentiostatLimits:
     """What a model can do, known before it is connected; `plan` and `check` read it.
 
     `current_ranges` rise; a range may be used up to `range_overreach` times its full scale.
+    `rows_per_segment` is how many rows the instrument holds of all segments in it together.
     `segment_runs_in` is "instrument" when a half-cycle ends by itself with the host dead, else "host".
     """
 

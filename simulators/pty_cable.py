@@ -23,6 +23,8 @@ PIECE_BYTES = 64
 """Written at a time: in large pieces a pseudo-terminal holds less."""
 
 READ_BYTES = 4096
+MOST_READS = 16
+"""At a time: a host that sends back all it hears must not keep the bench from everything else."""
 
 
 class PtyCable:
@@ -176,8 +178,10 @@ class PtyCable:
 
     def _hear(self) -> None:
         """Take what a host has sent, and notice what else it did."""
-        while self._terminal is not None and not isinstance(self._fault, Frozen):
+        for _ in range(MOST_READS):
             self._look()
+            if self._terminal is None or isinstance(self._fault, Frozen):
+                return
             heard = self._terminal.read()
             if heard is None:
                 return

@@ -104,6 +104,20 @@ class Client(aiomqtt.Client):
         finally:
             self._loop.call_soon_threadsafe(self._tried.set)
 
+    def _on_disconnect(
+        self,
+        client: paho.Client,
+        userdata: Any,  # noqa: ANN401
+        flags: paho.DisconnectFlags,
+        reason_code: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:
+        """The library waits for its time-out when a broker hangs up before it has answered."""
+        if self._connected.done():
+            super()._on_disconnect(client, userdata, flags, reason_code, properties)
+        else:
+            self._connected.set_exception(aiomqtt.MqttError("the broker hung up"))
+
     def _on_socket_register_write(self, client: paho.Client, userdata: Any, sock: Any) -> None:  # noqa: ANN401, ARG002
         """The library registers a descriptor a moment later; by then a broker that died has taken it along."""
 

@@ -47,7 +47,7 @@ class EmbeddedBroker:
         self._broker: Broker
         self._stop: asyncio.Event
         self._writers: dict[int, asyncio.StreamWriter] = {}
-        self._handlers: set[asyncio.Task[None] | None] = set()
+        self._handlers: set[asyncio.Task[None]] = set()
         self._started: Future[int] = Future()
         self._thread = Thread(target=self._live, name="embedded broker")
 
@@ -122,13 +122,13 @@ class EmbeddedBroker:
         port = writer.get_extra_info("peername")[1]
         writer.transport.set_write_buffer_limits(high=SEND_BUFFER_BYTES)
         self._writers[port] = writer
-        task = asyncio.current_task()
-        self._handlers |= {task} if task else set()
+        if task := asyncio.current_task():
+            self._handlers.add(task)
+            task.add_done_callback(self._handlers.discard)
         try:
             await self._broker.external_connected(StreamReaderAdapter(reader), StreamWriterAdapter(writer), LISTENER)
         finally:
             del self._writers[port]
-            self._handlers.discard(task)
             writer.close()
 
     async def _let_go(self) -> None:

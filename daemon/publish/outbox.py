@@ -47,7 +47,7 @@ class Batch:
     cursors: Mapping[str, int] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.cursors)
+        return bool(self.cursors) or bool(self.messages)
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ class Outbox:
         self._plan = msgspec.json.decode(header.plan_json, type=Plan)
         self._cursors = cursors
         self._acknowledged: dict[str, int] | None = None
-        self._earlier: deque[tuple[float, dict[str, int]]] = deque()
-        """When, in real time, the cursors were passed on from which values, for the last few seconds."""
+        self._earlier: deque[tuple[float, dict[str, int], Batch]] = deque()
+        """What was acknowledged in the last few seconds: when, the cursors before it, and the events in it."""
         self._waiting = Batch()
         self._journal: Iterator[JournalEntry] = iter(())
         self._folded_seq = 0
@@ -105,7 +105,7 @@ class Outbox:
         if acknowledged is not None and acknowledged is self._waiting:
             # Forgotten first: should the disk refuse, no row is sent twice before the next start.
             self._waiting = Batch()
-            self._earlier.append((real_second(), self._known()))
+            self._earlier.append((real_second(), self._known(), self._without_records(acknowledged)))
             self._forget_earlier()
             self._acknowledged = {**self._known(), **acknowledged.cursors}
             self._cursors.advance(self.header.run_id, acknowledged.cursors)
@@ -114,18 +114,16 @@ class Outbox:
         return self._waiting
 
     def repeat(self) -> None:
-        """There is a new connection: let the rows of the last few seconds come again. The journal isn't repeated."""
+        """There is a new connection: let what was acknowledged in the last few seconds come again."""
         self._forget_earlier()
         if not self._earlier:
             return
-        cursors = {stream: seq for stream, seq in self._earlier[0][1].items() if stream != JOURNAL}
-        known = self._known()
-        self._acknowledged = {**dict.fromkeys(known, 0), **cursors, JOURNAL: known.get(JOURNAL, 0)}
+        known, before = self._known(), self._earlier[0][1]
+        streams = {stream: before.get(stream, 0) for stream in known if stream != JOURNAL}
+        self._acknowledged = {**streams, JOURNAL: known.get(JOURNAL, 0)}
+        events = [*(batch for _, _, batch in self._earlier), self._without_records(self._waiting)]
+        self._waiting = Batch(tuple(message for batch in events for message in batch.messages), events[-1].cursors)
         self._earlier.clear()
-        records = self.topics.all_records
-        events = tuple(message for message in self._waiting.messages if not message.topic.startswith(records))
-        kept = {JOURNAL: self._waiting.cursors[JOURNAL]} if JOURNAL in self._waiting.cursors else {}
-        self._waiting = Batch(events, kept)
 
     def glance(self, utc_second: float, rest: Mapping[str, object]) -> Glance:
         """How the run stands now, `utc_second`; `rest` goes into the rig's state."""
@@ -180,6 +178,11 @@ class Outbox:
             self._acknowledged = self._cursors.read(self.header.run_id)
         return self._acknowledged
 
+    def _without_records(self, batch: Batch) -> Batch:
+        records = self.topics.all_records
+        events = tuple(message for message in batch.messages if not message.topic.startswith(records))
+        return Batch(events, {name: seq for name, seq in batch.cursors.items() if name == JOURNAL})
+
     def _forget_earlier(self) -> None:
         while self._earlier and self._earlier[0][0] < real_second() - REPEATED_REAL_SECOND:
             self._earlier.popleft()
@@ -196,7 +199,7 @@ class Outbox:
                 break
             for stream in behind:
                 first_seq = cursors.get(stream, to_come[stream][0] - 1) + 1
-                message, cursors[stream] = self._records(stream, first_seq)
+                message, cursors[stream] = self._records(stream, first_seq, to_come[stream][1])
                 messages.append(message)
         return Batch(tuple(messages), cursors)
 
@@ -241,16 +244,26 @@ class Outbox:
     def _cycle(self, cycle: Cycle, *, retain: bool) -> Message:
         return Message(self.topics.cycle, payloads.cycle(self.origin, cycle), retain=retain)
 
-    def _records(self, stream: str, first_seq: int) -> tuple[Message, int]:
-        """A message of rows from one that is there on, and the number of the last of them."""
-        run_file = self._file()
-        block = self._last_read.get(stream)
-        if block is None or not block.first_seq <= first_seq <= block.last_seq:
-            with run_file.reading():
-                block = self._last_read[stream] = _stored_block(run_file, stream, first_seq)
-        last_seq = min(block.last_seq, first_seq + ROWS_A_MESSAGE - 1)
-        payload = payloads.records(self.origin, block, run_file.schemas[stream], first_seq, last_seq)
+    def _records(self, stream: str, first_seq: int, last_seq: int) -> tuple[Message, int]:
+        """A message of rows from `first_seq` on, all of them there, and the number of the last of them."""
+        last_seq = min(last_seq, first_seq + ROWS_A_MESSAGE - 1)
+        blocks = [self._block_with(stream, first_seq)]
+        while blocks[-1].last_seq < last_seq:
+            blocks.append(self._block_with(stream, blocks[-1].last_seq + 1))
+            # A block as it was stored is one message, unless the blocks are small: then it is several of them.
+            if blocks[-1].last_seq - first_seq >= ROWS_A_MESSAGE:
+                last_seq = blocks.pop().first_seq - 1
+        payload = payloads.records(self.origin, blocks, self._file().schemas[stream], first_seq, last_seq)
         return Message(self.topics.records(stream), payload), last_seq
+
+    def _block_with(self, stream: str, seq: int) -> Block:
+        """The block that holds a row that is there."""
+        block = self._last_read.get(stream)
+        if block is None or not block.first_seq <= seq <= block.last_seq:
+            run_file = self._file()
+            with run_file.reading():
+                block = self._last_read[stream] = _stored_block(run_file, stream, seq)
+        return block
 
     def _look_at_newest(self, run_file: RunFile, stream: str) -> None:
         last_seq = run_file.read_ends().last_seq(stream)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -77,31 +78,40 @@ class Records(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[Any]
 
 
-def records(origin: Origin, block: Block, schema: StreamSchema, first_seq: int, last_seq: int) -> bytes:
-    """Rows `first_seq` to `last_seq`, inclusive, of a block that holds them.
+def records(origin: Origin, blocks: Sequence[Block], schema: StreamSchema, first_seq: int, last_seq: int) -> bytes:
+    """Rows `first_seq` to `last_seq`, inclusive, of consecutive blocks that hold them.
 
     A row is one flat object: `seq`, `segment`, `test_time_second`, `unix_time_second`, then the stream's own columns.
     """
-    rows = slice(first_seq - block.first_seq, last_seq - block.first_seq + 1)
-    test_time_second = block.origin_run_time_second + block.columns[ELAPSED][rows]
-    columns: list[Iterable[Any]] = [
-        range(first_seq, last_seq + 1),
-        [block.segment] * (last_seq - first_seq + 1),
-        _values(test_time_second),
-        _values(origin.started_utc_second + test_time_second),
-        *(_values(block.columns[name][rows]) for name in schema.columns),
-    ]
+    make = _row_type(schema.columns)
+    rows: list[Any] = []
+    for block in blocks:
+        rows += map(make, *_columns(origin, block, schema, first_seq, last_seq))
     return _encode(
         Records(
             schema_minor=SCHEMA_MINOR,
             station=origin.station,
             run_id=origin.run_id,
             simulated=True if origin.simulated else UNSET,
-            stream=block.stream,
+            stream=schema.name,
             first_seq=first_seq,
-            rows=list(map(_row_type(schema.columns), *columns)),
+            rows=rows,
         )
     )
+
+
+def _columns(
+    origin: Origin, block: Block, schema: StreamSchema, first_seq: int, last_seq: int
+) -> Iterator[Iterable[Any]]:
+    first, last = max(first_seq, block.first_seq), min(last_seq, block.last_seq)
+    rows = slice(first - block.first_seq, last - block.first_seq + 1)
+    test_time_second = block.origin_run_time_second + block.columns[ELAPSED][rows]
+    yield range(first, last + 1)
+    yield repeat(block.segment)
+    yield _values(test_time_second)
+    yield _values(origin.started_utc_second + test_time_second)
+    for name in schema.columns:
+        yield _values(block.columns[name][rows])
 
 
 @lru_cache

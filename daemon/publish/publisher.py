@@ -22,7 +22,7 @@ from typing import Any, Self, TypeVar
 from daemon.clock import Clock, real_second
 from daemon.publish import payloads
 from daemon.publish.cursors import STATION_FILE_NAME, Cursors
-from daemon.publish.outbox import Batch, Outbox
+from daemon.publish.outbox import MESSAGES_A_BATCH, Batch, Outbox
 from daemon.publish.outlet import Outlet, OutletLostError, Sender
 from daemon.publish.payloads import Message
 from daemon.publish.retained import Retained
@@ -32,6 +32,8 @@ from daemon.store.reading import read_header
 from daemon.store.records import RunHeader
 
 RUN_FILE_NAME = "run.sqlite"
+TURN_EVERY_REAL_SECOND = 0.1
+"""What is stored at a faster beat goes out together, so that a fast simulation isn't slowed by who listens."""
 GLANCE_EVERY_REAL_SECOND = 1.0
 POLL_EVERY_REAL_SECOND = 5.0
 """How long a forgotten nudge goes unnoticed, and a file that could not be read stays unread."""
@@ -85,8 +87,9 @@ class Publisher:
         self._feeds: list[_Feed] = []
         self._retained = Retained()
         self._glanced_second = float("-inf")
-        self._glance_wanted = self._hurry = False
-        self._wake, self._idle, self._closing = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._glance_wanted = False
+        self._wake, self._idle = asyncio.Event(), asyncio.Event()
+        self._hurried, self._closing = asyncio.Event(), asyncio.Event()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="publish")
 
     async def __aenter__(self) -> Self:
@@ -103,8 +106,8 @@ class Publisher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Say goodbye if the broker listens, and stop; what isn't published stays for the next time."""
-        self._closing.set()
-        self._wake.set()
+        for event in (self._closing, self._hurried, self._wake):
+            event.set()
         _, late = await asyncio.wait([self._task], timeout=LEAVE_WITHIN_SECOND)
         while late:
             self._task.cancel()
@@ -153,7 +156,7 @@ class Publisher:
 
         Afterwards no run's file is open here until something new is stored, so that its owner can seal it.
         """
-        self._hurry = True
+        self._hurried.set()
         self.nudge()
         try:
             async with asyncio.timeout(within_real_second):
@@ -208,16 +211,19 @@ class Publisher:
         self.connected.set()
         while not self._closing.is_set():
             self._wake.clear()
-            moved = [await self._forward(feed, sender) for feed in list(self._feeds)]
-            self._glance_wanted |= any(moved) or self._hurry
-            if self._glance_wanted and (self._glance_in_second() <= 0 or (self._hurry and not any(moved))):
+            turn_second, hurry = real_second(), self._hurried.is_set()
+            sent = [await self._forward(feed, sender) for feed in list(self._feeds)]
+            moved = any(sent)
+            self._glance_wanted |= moved or hurry
+            if self._glance_wanted and (self._glance_in_second() <= 0 or (hurry and not moved)):
                 await self._glance(sender)
-            if any(moved) or self._wake.is_set():
-                continue
-            if None not in moved:
-                self._hurry = False
-                self._idle.set()
-            await self._wait()
+            if not moved and not self._wake.is_set():
+                if None not in sent:
+                    self._hurried.clear()
+                    self._idle.set()
+                await self._wait()
+            if max((count or 0 for count in sent), default=0) < MESSAGES_A_BATCH:
+                await self._unless_hurried(turn_second + TURN_EVERY_REAL_SECOND - real_second())
         self._retained.want(*self._of_the_station(leaving=True))
         await self._send_due(sender)
 
@@ -229,10 +235,10 @@ class Publisher:
             async with asyncio.timeout(second):
                 await self._wake.wait()
 
-    async def _forward(self, feed: _Feed, sender: Sender) -> bool | None:
-        """Publish a batch of a run; whether there was any, None when its file could not be read."""
+    async def _forward(self, feed: _Feed, sender: Sender) -> int | None:
+        """Publish a batch of a run; how many messages that were (1 for none but progress), None for a file unread."""
         if feed.done:
-            return False
+            return 0
         sent, feed.sent = feed.sent, None
         try:
             batch = await self._in_thread(partial(feed.outbox.exchange, sent, sender.wanted))
@@ -245,7 +251,7 @@ class Publisher:
         if batch:
             await self._send(sender, batch.messages)
             feed.sent = batch
-        return bool(batch)
+        return len(batch.messages) or bool(batch)
 
     async def _glance(self, sender: Sender) -> None:
         """Publish how things stand now, of each rig's latest run."""
@@ -301,6 +307,12 @@ class Publisher:
 
     def _glance_in_second(self) -> float:
         return self._glanced_second + GLANCE_EVERY_REAL_SECOND - real_second()
+
+    async def _unless_hurried(self, second: float) -> None:
+        if second > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(second):
+                    await self._hurried.wait()
 
     async def _unless_closing(self, second: float) -> None:
         with suppress(TimeoutError):

@@ -1,7 +1,9 @@
 """Reading buffers: what is stored, dropped or overwritten, and what they answer about themselves."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,8 @@ from simulators.keithley.events import (
 
 SMALLEST_CAPACITY = 10
 LARGEST_CAPACITY = {"STAN": 6_875_000, "COMP": 27_500_000, "FULL": 6_875_000}
+"""By style, of a buffer that is alone: all buffers share one memory, each taking its share of it. Whether the default
+buffers take from it, and the code of a refusal, is [unverified]."""
 DEFAULT_NAMES = ("defbuffer1", "defbuffer2")
 DEFAULT_CAPACITY = 100_000
 PAST_CAPACITY = (4915, "Attempting to store past capacity of reading buffer")
@@ -200,12 +204,24 @@ class BufferSet:
         return name in self._buffers
 
     def make(self, name: str, capacity: int, style: str) -> None:
-        """Create one. Raises CommandError for a name that is taken or can't be one."""
+        """Create one. Raises CommandError for a name that is taken or can't be one, and when there is no room."""
         if name in self._buffers:
             raise CommandError(*BUFFER_EXISTS)
         if not _NAME.fullmatch(name):
             raise CommandError(*ILLEGAL_VALUE)
+        self._check_room(capacity, style, beside=self._buffers.values())
         self._buffers[name] = ReadingBuffer(name, capacity, style, "ONCE", logs=False)
+
+    def resize(self, name: str, capacity: int) -> None:
+        """Change the capacity of one, which clears it. Raises CommandError when there is no room for it."""
+        buffer = self.get(name)
+        self._check_room(capacity, buffer.style, beside=[other for other in self._buffers.values() if other != buffer])
+        buffer.resize(capacity)
+
+    def _check_room(self, capacity: int, style: str, beside: Iterable[ReadingBuffer]) -> None:
+        taken = sum(Fraction(other.capacity, LARGEST_CAPACITY[other.style]) for other in beside)
+        if taken + Fraction(capacity, LARGEST_CAPACITY[style]) > 1:
+            raise CommandError(OUT_OF_RANGE[0], f"{OUT_OF_RANGE[1]}; not enough memory for the reading buffer")
 
     def delete(self, name: str) -> None:
         """Remove one. Raises CommandError for the default buffers."""

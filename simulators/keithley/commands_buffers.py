@@ -82,7 +82,7 @@ def _clear(instrument: Instrument, call: Call) -> None:
 
 def _resize(instrument: Instrument, call: Call) -> None:
     buffer = _unused(instrument, _buffer(instrument, call, 1))
-    buffer.resize(call.integer(0, SMALLEST_CAPACITY, LARGEST_CAPACITY[buffer.style]))
+    instrument.buffers.resize(buffer.name, call.integer(0, SMALLEST_CAPACITY, LARGEST_CAPACITY[buffer.style]))
 
 
 def _set_mode(instrument: Instrument, call: Call) -> None:

@@ -189,6 +189,7 @@ class MeasuredRun:
                 block,
                 self.run.rows + 1,
                 driven=isinstance(self.run.step, CurrentStep),
+                is_first_segment=self.run.segment == 1,
                 before=fold.last_reading,
                 charge_before_ampere_hour=fold.charge_ampere_hour,
                 table=(),

@@ -120,19 +120,25 @@ def block(first_seq: int, rows: int, last: Row, breaches: tuple[Breach, ...] = (
 
 
 def jig_readings(
-    first_second: float, last_second: float, *celsius: float, first_seq: int = 1, breaches: tuple[Breach, ...] = ()
+    first_second: float,
+    last_second: float,
+    *celsius: float,
+    first_seq: int = 1,
+    breaches: tuple[Breach, ...] = (),
+    rows_without_reading: int = 0,
 ) -> ReadingsSummary:
-    """The summary of as many readings of the jig's temperature as are given."""
+    """The summary of as many readings of the jig's temperature as are given, and some rows without one."""
+    rows = max(1, len(celsius) + rows_without_reading)
     name = "jig_temperature_celsius"
     return ReadingsSummary(
         stream="temperature",
         first_seq=first_seq,
-        last_seq=first_seq + max(1, len(celsius)) - 1,
+        last_seq=first_seq + rows - 1,
         first_second=first_second,
         last_second=last_second,
         lowest={name: min(celsius)} if celsius else {},
         highest={name: max(celsius)} if celsius else {},
         last={name: celsius[-1]} if celsius else {},
-        rows_without_reading=0 if celsius else 1,
+        rows_without_reading=rows - len(celsius),
         breaches=breaches,
     )

@@ -65,6 +65,17 @@ async def test_refused():
             await listener.left.wait()
 
 
+async def test_hung_up():
+    async def hang_up(reader, writer):
+        await reader.read(1)
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    async with server:
+        with pytest.raises(OutletLostError, match="hung up"):
+            await enter(MqttOutlet(BrokerAddress("127.0.0.1", server.sockets[0].getsockname()[1])))
+
+
 async def test_nobody_there():
     with pytest.raises(OutletLostError, match="refused"):
         await enter(MqttOutlet(BrokerAddress("127.0.0.1", free_port())))

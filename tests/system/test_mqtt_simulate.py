@@ -11,6 +11,11 @@ from daemon.store.run_file import RunFile
 from tests.support.broker import WITHIN_SECOND, Mosquitto, Subscriber, broker_gone
 from tests.support.command_line import SHORT_PROTOCOL
 
+REST = """\
+window: {lower_voltage_V: 2.0, upper_voltage_V: 3.7, vs: Li-In}
+method: [{step: open_circuit_voltage, id: rest, until_time: 20 min}]
+"""
+
 
 def stored_rows(path):
     header = read_header(path)
@@ -54,7 +59,7 @@ async def test_published_to_a_broker_that_restarts(command_line, mosquitto):
         await subscriber.until(lambda it: len(it.rows) >= len(stored))
     assert subscriber.rows == stored
     assert len(stored) >= result["rows"]
-    cycles = {cycle["cycle_count"]: cycle for cycle in subscriber.json("presscell/v1/local/bench/rig1/cycle")}
+    cycles = {cycle["cycle_count"]: cycle for cycle in subscriber.json("presscell/v1/simulated/bench/rig1/cycle")}
     for counted in result["cycles"]:
         said = cycles[counted["cycle_count"]]
         assert said["discharge_capacity_mAh_g"] == counted["discharge_capacity_mAh_g"]
@@ -63,7 +68,7 @@ async def test_published_to_a_broker_that_restarts(command_line, mosquitto):
 
 async def test_published_by_its_own_broker(command_line):
     """Who comes late misses what was before; from then on nothing is missing to the end."""
-    process = command_line.start(SHORT_PROTOCOL, "--speed", "3000")
+    process = command_line.start(REST, "--speed", "400")
     said = await asyncio.to_thread(read_until, process.stderr, "--broker ")
     subscriber = Subscriber(BrokerAddress.parse(said.rpartition("--broker ")[2].strip()))
     async with subscriber.listening() as listening:
@@ -78,7 +83,7 @@ async def test_published_by_its_own_broker(command_line):
     for stream in {key[2] for key in subscriber.rows}:
         first = min(key[3] for key in subscriber.rows if key[2] == stream)
         assert all(key[3] < first for key in missing if key[2] == stream)
-    last = subscriber.json("presscell/v1/local/bench/rig1/run")[-1]
+    last = subscriber.json("presscell/v1/simulated/bench/rig1/run")[-1]
     assert (last["outcome"], last["phase"], last["simulated"]) == ("completed", "finished", True)
 
 

@@ -8,8 +8,10 @@ import pytest
 
 from daemon.compile import load_plan
 from daemon.plan import CurrentStep, Equilibration, LoopStep, Plan, RestStep
+from daemon.rig import program_for
 from daemon.walk import steps_to_come
 from drivers.keithley.limits import LIMITS_2450
+from drivers.keithley.programs import check_program
 from drivers.roles import PotentiostatLimits
 from protocols.cell import read_cell
 from protocols.errors import Problem, ProblemsFound
@@ -228,11 +230,12 @@ def test_default_interlocks() -> None:
     assert bound(plan, "voltage_high") == (None, 3.8, "trip", "default")
     assert bound(plan, "current_low") == (pytest.approx(-0.0036), None, "trip", "default")
     assert bound(plan, "current_high") == (None, pytest.approx(0.0036), "trip", "default")
+    assert bound(plan, "nothing_read") == (None, 0.5, "hold", "default")
     assert bound(plan, "charge_passed") == (None, 0.0021, "hold", "default")
     assert bound(plan, "jig_temperature_high") == (None, 65, "trip", "default")
     assert bound(plan, "pressure_low") == (2e6, None, "trip", "default")
     assert bound(plan, "pressure_high") == (None, 20e6, "trip", "default")
-    assert [row.rows_needed for row in plan.interlocks] == [1] * 6 + [3] * 3
+    assert [row.rows_needed for row in plan.interlocks] == [1] * 5 + [60, 1] + [3] * 3
     assert plan.needs == ("potentiostat",)
 
 
@@ -315,11 +318,63 @@ def test_bm05_carries_the_papers_table() -> None:
 
 
 def test_too_many_rows_for_the_buffer() -> None:
-    limits = dataclasses.replace(LIMITS_2450, rows_per_segment=1002)
-    assert compiled("open_circuit_voltage, until_time: 1000 s", limits=limits)
+    limits = dataclasses.replace(LIMITS_2450, rows_per_segment=1003)
+    plan, _ = compiled("open_circuit_voltage, until_time: 1000 s", limits=limits)
+    (rest,) = plan.steps
+    assert isinstance(rest, RestStep)
+    check_program(program_for(rest), limits)
     with pytest.raises(ProblemsFound) as found:
         compiled("open_circuit_voltage, until_time: 1001 s", limits=limits)
-    assert "1003 rows in one step are too many" in str(found.value)
+    assert "1004 rows in one step are too many" in str(found.value)
+
+
+SHORT, LONG = "open_circuit_voltage, until_time: 400 s", "open_circuit_voltage, until_time: 700 s"
+
+
+@pytest.mark.parametrize(
+    ("steps", "found"),
+    [
+        ((SHORT, SHORT), None),
+        ((SHORT, LONG), "x.yaml:4:42  method[1].sampling_s  703 rows, and 403 of the step of line 3 before it"),
+        ((LONG, "set, temperature_C: 25", SHORT), "403 rows, and 703 of the step of line 3 before it"),
+        ((LONG,), None),
+        ((LONG, "loop, back_to: 1, cycle_count: 2"), "703 rows, and 703 of the step of line 3 before it"),
+        ((LONG, "loop, back_to: 1, cycle_count: 1"), None),
+    ],
+)
+def test_neighbours_are_in_the_instrument_together(steps: tuple[str, ...], found: str | None) -> None:
+    limits = dataclasses.replace(LIMITS_2450, rows_per_segment=1003)
+    if found is None:
+        assert compiled(*steps, limits=limits)
+        return
+    with pytest.raises(ProblemsFound) as problems:
+        compiled(*steps, limits=limits)
+    assert len(problems.value.problems) == 1
+    assert found in str(problems.value)
+    assert "do not fit into the 2450: 1003 at most" in str(problems.value)
+
+
+@pytest.mark.parametrize(
+    ("step", "path"),
+    [
+        ("open_circuit_voltage, until_time: 5 s, sampling_s: 10", "method[1].until_time"),
+        ("open_circuit_voltage, until_time_s: 0.5", "method[1].until_time_s"),
+        ("constant_current, rate_C: 1, until_time: 0.5 s", "method[1].until_time"),
+        ("constant_current, rate_C: 1, until_voltage_V: 3.6, sampling_s: 1 h, cutoff_s: 1", None),
+        ("constant_current, rate_C: 1, until_voltage_V: 3.6, sampling_s: 6000, cutoff_s: 1", "method[1].rate_C"),
+        ("equilibrate, temperature_C: 40, for: 1 s, timeout: 5 s, sampling_s: 10", "method[1].timeout"),
+        ("open_circuit_voltage, until_time: 10 s, sampling_s: 10", None),
+    ],
+)
+def test_a_step_that_ends_before_its_second_row(step: str, path: str | None) -> None:
+    step = step.replace("sampling_s: 1 h", "sampling_s: 3600")
+    if path is None:
+        assert compiled(step)
+        return
+    with pytest.raises(ProblemsFound) as found:
+        compiled(step)
+    assert [problem.path for problem in found.value.problems] == [path]
+    assert "before its second row" in str(found.value)
 
 
 def test_voltages_the_instrument_cannot_measure() -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from daemon.engine import LIMIT_TOLERANCE_VOLT, TIME_TOLERANCE_SECOND, Outcome, Phase, Run, advance, end_of_segment
@@ -18,6 +19,7 @@ from daemon.events import (
     MadeSafe,
     MakeSafe,
     ReadingsStored,
+    Resumed,
     Row,
     RunStarted,
     SegmentEnded,
@@ -81,6 +83,7 @@ def breach(name: str, longest_rows: int = 1) -> Breach:
 
 
 AT_LIMIT = stored(last=row(900.0, 3.7))
+BEFORE_LIMIT = stored(last=row(900.0, 3.2))
 
 
 def test_start_starts_the_first_step() -> None:
@@ -150,12 +153,99 @@ def test_last_step_completes_the_run_only_once_it_is_safe() -> None:
     assert effects == (ForgetSegment(segment=1),)
 
 
-def test_cell_that_is_not_known_to_be_safe_fails_the_run() -> None:
+def stopping(*events: Event) -> Run:
+    """A run whose only segment ended as written, and that is being made safe, after these events."""
     run = measuring(charge(), AT_LIMIT)
-    run = advance(run, ended(run), 0.0)[0]
-    run, _ = advance(run, MadeSafe(verified=False, text="smu: no reply"), 0.0)
-    assert (run.phase, run.outcome) == (Phase.FINISHED, Outcome.FAILED)
+    return after(plan(charge()), RunStarted(), started(second=100.0), AT_LIMIT, ended(run), *events)[0]
+
+
+NOT_SAFE = MadeSafe(verified=False, drained=False, text="smu: no reply")
+NOT_DRAINED = MadeSafe(verified=True, drained=False, text="smu: rows are gone")
+SAFE = MadeSafe(verified=True, text="")
+
+
+def test_cell_that_is_not_known_to_be_safe_fails_the_run_and_does_not_end_it() -> None:
+    run, effects = advance(stopping(), NOT_SAFE, 0.0)
+    assert (run.phase, run.outcome, effects) == (Phase.STOPPING, Outcome.FAILED, ())
     assert run.reason == "all steps done; NOT verified safe: smu: no reply"
+
+
+def test_rows_that_may_still_be_in_the_instrument_keep_the_run_from_ending() -> None:
+    run, effects = advance(stopping(), NOT_DRAINED, 0.0)
+    assert (run.phase, run.outcome, effects) == (Phase.STOPPING, Outcome.COMPLETED, ())
+    assert run.reason == "all steps done; rows may still be in the instrument: smu: rows are gone"
+
+
+@pytest.mark.parametrize(
+    ("unsafe", "outcome"), [((NOT_SAFE, NOT_SAFE), Outcome.FAILED), ((NOT_DRAINED, NOT_DRAINED), Outcome.COMPLETED)]
+)
+def test_run_ends_when_a_later_daemon_sees_to_it_and_keeps_its_reason(
+    unsafe: tuple[Event, ...], outcome: Outcome
+) -> None:
+    once = stopping(unsafe[0])
+    run, effects = advance(stopping(*unsafe), SAFE, 0.0)
+    assert (run.phase, run.outcome, run.reason) == (Phase.FINISHED, outcome, once.reason)
+    assert effects == (ForgetSegment(segment=1),)
+
+
+def test_rows_of_a_segment_that_was_not_closed_are_not_forgotten() -> None:
+    run, effects = advance(measuring(charge(), STOP), SAFE, 0.0)
+    assert (run.phase, effects) == (Phase.FINISHED, ())
+
+
+RESUMED = Resumed(cause="kill -9", away_second=5.0)
+TWO = (charge(), rest())
+
+
+def second_segment(*events: Event) -> tuple[Event, ...]:
+    """The events of a plan of two steps up to the end of the first, and these."""
+    run, _ = after(plan(*TWO), RunStarted(), started(), AT_LIMIT)
+    return (RunStarted(), started(), AT_LIMIT, ended(run), *events)
+
+
+@pytest.mark.parametrize(
+    ("steps", "events", "due"),
+    [
+        (TWO, (RunStarted(),), (StartSegment(segment=1, position=0, again=True),)),
+        (TWO, (RunStarted(), started()), ()),
+        (TWO, second_segment(), (StartSegment(segment=2, position=1, again=True), CompactSegment(segment=1))),
+        (TWO, second_segment(started(2)), (ForgetSegment(segment=1), CompactSegment(segment=1))),
+        (TWO, (RunStarted(), STOP), (MakeSafe(why="stopped by ada"),)),
+        (TWO, second_segment(STOP), (MakeSafe(why="stopped by ada"), CompactSegment(segment=1))),
+        (TWO, (RunStarted(), started(), STOP, SAFE), ()),
+        ((setting(),), (RunStarted(),), (SetChamber(temperature_celsius=55.0),)),
+    ],
+)
+def test_what_may_not_have_been_done_is_done_again(
+    steps: tuple[Any, ...], events: tuple[Event, ...], due: tuple[Effect, ...]
+) -> None:
+    before, _ = after(plan(*steps), *events)
+    run, effects = advance(before, RESUMED, 0.0)
+    assert effects == due
+    assert run == msgspec.structs.replace(before, resume_count=1)
+
+
+def test_equilibration_that_was_complete_is_ended_when_the_daemon_is_back() -> None:
+    run, _ = after(plan(equilibrate(), rest()), RunStarted(), started(), EQUILIBRATED)
+    assert advance(run, RESUMED, 0.0)[1] == (EndSegment(segment=1),)
+
+
+def test_segment_before_a_setpoint_is_compacted_when_the_daemon_is_back() -> None:
+    run, _ = after(plan(charge(), setting()), RunStarted(), started(), AT_LIMIT)
+    run, effects = advance(run, ended(run), 0.0)
+    assert advance(run, RESUMED, 0.0)[1] == effects
+    assert CompactSegment(segment=1) in effects
+
+
+def test_segment_is_due_when_its_start_was_decided_and_stays_so() -> None:
+    run, _ = advance(Run(plan=plan(*TWO)), RunStarted(), 7.5)
+    assert run.start_due_second == 7.5
+    run, _ = advance(run, RESUMED, 90.0)
+    assert run.start_due_second == 7.5
+    for event, at_second in ((started(second=8.0), 91.0), (AT_LIMIT, 900.0)):
+        run, _ = advance(run, event, at_second)
+    run, _ = advance(run, ended(run), 901.25)
+    assert (run.segment, run.start_due_second) == (2, 901.25)
 
 
 @pytest.mark.parametrize("before", [(RunStarted(),), (RunStarted(), started()), (RunStarted(), started(), stored())])
@@ -295,6 +385,17 @@ EQUILIBRATED = readings(100.0, 7300.0, 54.5, 55.5)
             False,
         ),
         ([readings(100.0, 7300.0)], None, False),
+        ([readings(100.0, 7300.0, 55.0, rows_without_reading=1)], None, False),
+        ([readings(100.0, 7000.0, 55.0), readings(7001.0, 7002.0), readings(7003.0, 9000.0, 55.0)], 7003.0, False),
+        (
+            [
+                readings(100.0, 7000.0, 55.0),
+                readings(7001.0, 7300.0, 55.0, rows_without_reading=1),
+                readings(7310.0, 14510.0, 55.0),
+            ],
+            7310.0,
+            True,
+        ),
     ],
 )
 def test_jig_has_to_stay_in_its_band(
@@ -405,8 +506,9 @@ def test_segment_without_rows_ended_by_nobody_knows_what() -> None:
 @pytest.mark.parametrize(
     ("events", "ended_by"),
     [
-        ((STOP, AT_LIMIT), "stopped"),
-        ((FAILED, AT_LIMIT), "unknown"),
+        ((STOP, BEFORE_LIMIT), "stopped"),
+        ((FAILED, BEFORE_LIMIT), "unknown"),
+        ((STOP,), "stopped"),
         ((stored(breaches=(breach("high"),)),), "interlock"),
         ((stored(breaches=(breach("hot", 3),)),), "interlock"),
     ],
@@ -415,6 +517,15 @@ def test_what_ended_a_segment_that_was_stopped(events: tuple[Event, ...], ended_
     run, _ = after(plan(charge(), interlocks=(HIGH, HOT)), RunStarted(), started(), *events)
     record = end_of_segment(run, power_was_cycled=False)
     assert (record.ended_by, record.abnormal) == (ended_by, True)
+
+
+@pytest.mark.parametrize("why", [STOP, FAILED, stored(first_seq=1, breaches=(breach("high"),))])
+def test_segment_that_had_reached_its_limit_before_it_was_stopped_ended_by_it(why: Event) -> None:
+    at_limit = stored(11, last=row(900.0, 3.7)) if isinstance(why, BlockStored) else AT_LIMIT
+    run, _ = after(plan(charge(), interlocks=(HIGH,)), RunStarted(), started(), why, at_limit)
+    record = end_of_segment(run, power_was_cycled=False)
+    assert (run.phase, record.ended_by, record.abnormal) == (Phase.STOPPING, "voltage", False)
+    assert end_of_segment(run, power_was_cycled=True).ended_by == "power_lost"
 
 
 @pytest.mark.parametrize(

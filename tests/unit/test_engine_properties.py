@@ -22,6 +22,7 @@ from daemon.events import (
     MadeSafe,
     MakeSafe,
     ReadingsStored,
+    Resumed,
     Row,
     RunStarted,
     SegmentEnded,
@@ -162,7 +163,8 @@ def next_event(run: Run, random: Random, mishap: float) -> Event:
     if run.phase == Phase.STARTING:
         return SegmentStarted(segment=run.segment, started_second=random.uniform(0, 1e6))
     if run.phase == Phase.STOPPING:
-        return MadeSafe(verified=random.random() >= mishap, text="off")
+        verified = random.random() >= mishap
+        return MadeSafe(verified=verified, drained=verified and has_no_open_segment(run), text="off")
     if has_ended(run) or random.random() < mishap:
         return SegmentEnded(record=end_of_segment(run, power_was_cycled=random.random() < mishap))
     assert run.fold.rows < 500, "the step never ends"
@@ -175,10 +177,9 @@ def play(of: Plan, random: Random, mishap: float) -> History:
     """A run from its first event to its last."""
     history = History([Run(plan=of)])
     while history.runs[-1].phase != Phase.FINISHED:
-        event = next_event(history.runs[-1], random, mishap)
-        if isinstance(event, MadeSafe):
+        if history.runs[-1].phase == Phase.STOPPING:
             drain(history, random, mishap)
-        history.happen(event)
+        history.happen(next_event(history.runs[-1], random, mishap))
     return history
 
 
@@ -186,10 +187,13 @@ def has_ended(run: Run) -> bool:
     return not end_of_segment(run, power_was_cycled=False).abnormal
 
 
+def has_no_open_segment(run: Run) -> bool:
+    return run.segment_started_second is None or run.segment_ended
+
+
 def drain(history: History, random: Random, mishap: float) -> None:
     """The cell is safe: the rows that were still in the instrument are stored, and the segment closed."""
-    run = history.runs[-1]
-    if run.segment_started_second is None or run.segment_ended:
+    if has_no_open_segment(history.runs[-1]):
         return
     while random.random() < 0.3:
         history.happen(a_block(history.runs[-1], random, mishap, 3.0))
@@ -242,9 +246,26 @@ def test_run_ends_once_with_an_outcome_after_it_was_made_safe(
     assert isinstance(history.effects[made_safe_at[0]][0], MakeSafe)
     assert not any(isinstance(e, StartSegment) for effects in history.effects[made_safe_at[0] :] for e in effects)
     outcomes = {run.outcome for run in history.runs[phases.index(Phase.STOPPING) :]}
-    verified = [event.verified for event in history.events if isinstance(event, MadeSafe)]
-    assert verified in ([True], [False])
-    assert len(outcomes) == 1 or (not verified[0] and history.runs[-1].outcome == Outcome.FAILED)
+    *unsafe, safe = (event for event in history.events if isinstance(event, MadeSafe))
+    assert (safe.verified, safe.drained) == (True, True)
+    assert not any(event.verified and event.drained for event in unsafe)
+    assert phases.index(Phase.FINISHED) == 1 + history.events.index(safe)
+    was_unsafe = any(not event.verified for event in unsafe)
+    assert (history.runs[-1].outcome == Outcome.FAILED) if was_unsafe else len(outcomes) == 1
+
+
+@given(protocol=protocols, random=randoms, mishap=mishaps)
+def test_what_a_dead_daemon_did_not_do_is_done_by_the_next(
+    protocol: list[Item], random: Random, mishap: float
+) -> None:
+    history = play(plan(*flat(protocol), interlocks=INTERLOCKS), random, mishap)
+    for run, effects in zip(history.runs[1:], history.effects, strict=True):
+        resumed, due = advance(run, Resumed(cause="kill -9", away_second=1.0), 1e6)
+        assert resumed == msgspec.structs.replace(run, resume_count=1)
+        kinds = [(type(effect), getattr(effect, "segment", None)) for effect in due]
+        missing = [effect for effect in effects if (type(effect), getattr(effect, "segment", None)) not in kinds]
+        assert all(isinstance(effect, ForgetSegment) for effect in missing)
+        assert not missing or run.phase in (Phase.STOPPING, Phase.FINISHED)
 
 
 @given(protocol=protocols, random=randoms, mishap=mishaps)

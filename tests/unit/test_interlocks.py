@@ -32,7 +32,8 @@ def counts(*arguments: object, **named: object) -> list[tuple[float, int, int]]:
         ([4.0, np.nextafter(4.0, 5.0)], [(np.nextafter(4.0, 5.0), 1, 1)]),
         ([5.0, 3.0, 4.5, 4.75], [(5.0, 2, 2)]),
         ([5.0, 5.0, 5.0, 3.0, 4.5], [(5.0, 3, 1)]),
-        ([5.0, NAN, 5.0], [(5.0, 1, 1)]),
+        ([5.0, NAN, 5.0], [(5.0, 2, 2)]),
+        ([5.0, NAN, 3.0, NAN, 4.5, NAN], [(5.0, 1, 1)]),
         ([NAN, NAN], []),
         ([], []),
     ],
@@ -67,6 +68,20 @@ def test_rows_running_into_the_block_count(values: list[float], longest: int, tr
     assert counts([HIGH], values, {"high": 3, "other": 9}) == [(5.0, longest, trailing)]
 
 
+@pytest.mark.parametrize(
+    ("lock", "carried_rows", "found"),
+    [
+        (HIGH, {"high": 3}, [(4.0, 3, 3)]),
+        (interlock("high", low=2.0, high=None), {"high": 3}, [(2.0, 3, 3)]),
+        (HIGH, {"high": 0, "other": 3}, []),
+    ],
+)
+def test_rows_without_a_reading_leave_a_stretch_as_it_was(
+    lock: Interlock, carried_rows: dict[str, int], found: list[tuple[float, int, int]]
+) -> None:
+    assert counts([lock], [NAN, NAN], carried_rows) == found
+
+
 def test_carry_holds_what_is_still_running() -> None:
     breaches = seen([HIGH, interlock("low", low=3.5, high=None)], [3.0, 5.0])
     assert carry(breaches) == {"high": 1}
@@ -95,21 +110,23 @@ def longest_running(broken: list[bool]) -> int:
 
 
 @given(values=values, cuts=st.sets(st.integers(0, 30)), rows_needed=st.integers(1, 4), low=st.none() | st.just(2.0))
-def test_blocks_count_as_the_whole_does(
+def test_blocks_count_as_the_whole_does_without_the_rows_that_were_not_read(
     values: list[float], cuts: set[int], rows_needed: int, low: float | None
 ) -> None:
     lock = interlock("lock", low=low, rows_needed=rows_needed)
-    broken = [value > 4.0 or (low is not None and value < low) for value in values]
     edges = sorted({0, len(values)} | {cut for cut in cuts if cut < len(values)})
     carried: dict[str, int] = {}
+    broken: list[bool] = []
     longest, fired = 0, False
     for start, stop in pairwise(edges):
+        before = carried.get("lock", 0)
+        here = [value > 4.0 or (low is not None and value < low) for value in values[start:stop] if value == value]
         breaches = seen([lock], values[start:stop], carried)
-        assert bool(breaches) == any(broken[start:stop])
+        assert bool(breaches) == (any(here) if here else before > 0)
+        broken += here
         carried = carry(breaches)
         longest = max([longest, *(breach.longest_rows for breach in breaches)])
         fired = fired or bool(tripped([lock], breaches))
-        running = sum(1 for _ in takewhile(bool, reversed(broken[:stop])))
-        assert carried.get("lock", 0) == running
+        assert carried.get("lock", 0) == sum(1 for _ in takewhile(bool, reversed(broken)))
     assert longest == longest_running(broken)
     assert fired == (longest >= rows_needed)

@@ -36,16 +36,18 @@ def summary_of(
     table: tuple[Interlock, ...] = (),
     charge_before: float = 0.0,
     driven: bool = True,
+    is_first_segment: bool = True,
+    carried_rows: dict[str, int] | None = None,
 ) -> BlockSummary:
     return summarise(
         rows,
         first_seq,
         driven=driven,
-        is_first_segment=first_seq == 1,
+        is_first_segment=is_first_segment,
         before=before,
         charge_before_ampere_hour=charge_before,
         table=table,
-        carried_rows={},
+        carried_rows=carried_rows or {},
     )
 
 
@@ -111,10 +113,55 @@ def test_charge_passed_counts_from_the_segments_start_and_either_way(charge_befo
     assert [breach.interlock for breach in summary.breaches] == names
 
 
-@pytest.mark.parametrize(("first_seq", "names"), [(1, ["start"]), (2, [])])
-def test_start_voltage_is_that_of_the_runs_first_row(first_seq: int, names: list[str]) -> None:
-    summary = summary_of(rows_of([0, 1], [0.5, 3.0], [0, 0]), first_seq, table=(START,))
+LOW, FINE = 0.5, 3.0
+
+
+@pytest.mark.parametrize(
+    ("voltages", "before", "is_first_segment", "names"),
+    [
+        ([LOW, FINE], None, True, ["start"]),
+        ([NAN, LOW], None, True, ["start"]),
+        ([FINE, LOW], None, True, []),
+        ([NAN, FINE], None, True, []),
+        ([NAN, NAN], None, True, []),
+        ([LOW, LOW], row(0.0, FINE, 0.0), True, []),
+        ([LOW, LOW], None, False, []),
+    ],
+)
+def test_start_voltage_is_the_first_that_was_read_in_the_run(
+    voltages: list[float], before: Row | None, is_first_segment: bool, names: list[str]
+) -> None:
+    rows = rows_of([1, 2], voltages, [0, 0])
+    summary = summary_of(rows, 41, before, table=(START,), is_first_segment=is_first_segment)
     assert [breach.interlock for breach in summary.breaches] == names
+
+
+def test_start_voltage_is_judged_in_the_block_that_reads_it_first() -> None:
+    unread = summary_of(rows_of([0, 1], [NAN, NAN], [0, 0]), table=(START,))
+    summary = summary_of(rows_of([2, 3], [LOW, FINE], [0, 0]), 3, unread.last_reading, table=(START,))
+    assert [(breach.interlock, breach.worst_value) for breach in summary.breaches] == [("start", LOW)]
+
+
+UNREAD = interlock("unread", "hold", quantity="rows_without_reading", high=0.5, rows_needed=3)
+
+
+@pytest.mark.parametrize(
+    ("voltages", "currents", "driven", "found"),
+    [
+        ([NAN, NAN], [0.1, NAN], True, [(2 + 2, 2 + 2)]),
+        ([FINE, FINE], [NAN, NAN], True, [(2 + 2, 2 + 2)]),
+        ([FINE, NAN], [0.1, 0.1], True, [(2, 1)]),
+        ([NAN, FINE], [0.1, 0.1], True, [(2 + 1, 0)]),
+        ([FINE, FINE], [0.1, 0.1], True, []),
+        ([NAN, NAN], [NAN, NAN], False, []),
+    ],
+)
+def test_rows_running_without_a_reading_are_counted_under_way(
+    voltages: list[float], currents: list[float], driven: bool, found: list[tuple[int, int]]
+) -> None:
+    rows = rows_of([10, 11], voltages, currents)
+    summary = summary_of(rows, 41, table=(UNREAD,), driven=driven, carried_rows={"unread": 2})
+    assert [(breach.longest_rows, breach.trailing_rows) for breach in summary.breaches] == found
 
 
 def test_current_is_bounded() -> None:

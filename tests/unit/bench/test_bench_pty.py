@@ -146,17 +146,30 @@ async def test_a_host_leaves_nothing_behind_for_the_next(bench, serial_host):
     async with bench as lab:
         first = serial_host(lab.address("load_cell"))
         settings = termios.tcgetattr(first.descriptor)
-        settings[LOCAL_MODES] |= termios.ECHO | termios.ICANON
+        settings[LOCAL_MODES] |= termios.ICANON
         termios.tcsetattr(first.descriptor, termios.TCSANOW, settings)
         await lab.advance(10.5)
         first.leave()
         await lab.advance(11.5)
         second = serial_host(lab.address("load_cell"), throws_away=False)
-        assert termios.tcgetattr(second.descriptor)[LOCAL_MODES] & (termios.ECHO | termios.ICANON) == 0
+        assert termios.tcgetattr(second.descriptor)[LOCAL_MODES] & termios.ICANON == 0
         await lab.advance(12.5)
         second.say(b"?\r\n")
         heard = await second.hear(FRAME_BYTES + 3)
         assert (heard[:3], heard[FRAME_BYTES:]) == (b"ST,", b"?\r\n")
+
+
+async def test_a_host_that_echoes_does_not_keep_the_bench(bench, serial_host):
+    async with bench as lab:
+        host = serial_host(lab.address("load_cell"))
+        settings = termios.tcgetattr(host.descriptor)
+        settings[LOCAL_MODES] |= termios.ECHO
+        termios.tcsetattr(host.descriptor, termios.TCSANOW, settings)
+        host.say(b"?\r\n" * 100)
+        for second in range(1, 20):
+            assert (await lab.advance(second))["now_second"] == second
+        host.leave()
+        assert (await lab.counts("load_cell"))["connected"] is False
 
 
 async def test_marks_of_what_was_thrown_away_are_forgotten(tmp_path, serial_host):

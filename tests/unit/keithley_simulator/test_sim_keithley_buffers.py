@@ -49,6 +49,19 @@ def test_refusals(bench, message, code):
     assert bench.codes() == [code]
 
 
+def test_all_buffers_share_one_memory(bench):
+    """6,875,000 standard readings in all, of which each default buffer has 100,000; a compact one takes a quarter."""
+    bench.tell(':TRAC:MAKE "n",4000000,STAN', ':TRAC:MAKE "m",2675000,STAN')
+    for refused in (':TRAC:MAKE "c",10,COMP', ':TRAC:POIN 2675001,"m"'):
+        assert bench.say(refused) == ""
+        assert bench.codes() == [-222]
+    bench.tell(':TRAC:POIN 2674990,"m"', ':TRAC:MAKE "c",40,COMP')
+    assert bench.say(':TRAC:MAKE "d",10') == ""
+    assert bench.codes() == [-222]
+    bench.tell(':TRAC:DEL "n"', ':TRAC:MAKE "d",4000000,STAN')
+    assert bench.say(':TRAC:POIN? "m";POIN? "c";POIN? "d"') == "2674990;40;4000000"
+
+
 def test_once_drops_silently(bench):
     bench.tell(':TRAC:MAKE "b",10', ':TRAC:LOG:STAT 1,"b"', "*CLS")
     take(bench, "b", 7)

@@ -43,7 +43,7 @@ def test_rows_come_back_bit_for_bit(voltage_volt, first_seq, data):
     block = cell_block(voltage_volt, first_seq)
     first = data.draw(st.integers(block.first_seq, block.last_seq))
     last = data.draw(st.integers(first, block.last_seq))
-    said = json.loads(payloads.records(ORIGIN, block, CELL_SCHEMA, first, last), parse_constant=pytest.fail)
+    said = json.loads(payloads.records(ORIGIN, [block], CELL_SCHEMA, first, last), parse_constant=pytest.fail)
     assert [row["seq"] for row in said["rows"]] == list(range(first, last + 1))
     for row in said["rows"]:
         index = row["seq"] - first_seq
@@ -55,7 +55,7 @@ def test_rows_come_back_bit_for_bit(voltage_volt, first_seq, data):
 
 
 def test_the_envelope_says_which_rows_these_are():
-    said = json.loads(payloads.records(ORIGIN, cell_block([3.0, 3.1, 3.2], 11), CELL_SCHEMA, 12, 13))
+    said = json.loads(payloads.records(ORIGIN, [cell_block([3.0, 3.1, 3.2], 11)], CELL_SCHEMA, 12, 13))
     assert said.pop("rows")[0]["seq"] == 12
     assert said == {
         "schema_minor": payloads.SCHEMA_MINOR,
@@ -67,10 +67,18 @@ def test_the_envelope_says_which_rows_these_are():
     }
 
 
+def test_rows_of_several_blocks():
+    blocks = [cell_block([3.0, 3.1], 11, segment=1), cell_block([3.2], 13, segment=2, origin_second=200.0)]
+    blocks.append(cell_block([3.3, 3.4], 14, segment=3, origin_second=300.0))
+    said = json.loads(payloads.records(ORIGIN, blocks, CELL_SCHEMA, 12, 14))
+    rows = [(row["seq"], row["segment"], row["test_time_second"], row["voltage_volt"]) for row in said["rows"]]
+    assert rows == [(12, 1, 101.5, 3.1), (13, 2, 200.0, 3.2), (14, 3, 300.0, 3.3)]
+
+
 def test_a_real_run_is_not_called_simulated():
     real = Origin(run_id="r", station="s", simulated=False, started_utc_second=0.0)
     said = [
-        payloads.records(real, cell_block([3.0]), CELL_SCHEMA, 1, 1),
+        payloads.records(real, [cell_block([3.0])], CELL_SCHEMA, 1, 1),
         payloads.live(real, {"cell": cell_block([3.0])}, {}, 0.0),
         payloads.alarm(real, "run-held", "warning", "why"),
         payloads.rig_description(real, [CELL_SCHEMA]),
