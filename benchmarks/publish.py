@@ -184,7 +184,9 @@ async def publish_bytes(address: BrokerAddress, folder: Path) -> None:
     """As the floor: the same messages, made beforehand."""
     origin = payloads.Origin(run_id="benchmark", station="bench", simulated=True, started_utc_second=1.795e9)
     blocks = [block(number) for number in range(int((folder / "blocks").read_text()))]
-    messages = [payloads.records(origin, [each], SCHEMA, each.first_seq, each.last_seq) for each in blocks]
+    messages = [
+        payloads.records(origin, [payloads.Span(each, each.first_seq, each.last_seq)], SCHEMA) for each in blocks
+    ]
     free = asyncio.Semaphore(IN_FLIGHT)
     no_delay = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
     async with aiomqtt.Client(

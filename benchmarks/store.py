@@ -18,8 +18,9 @@ from time import perf_counter, process_time
 
 import numpy as np
 
+from daemon.cell_rows import passed
 from daemon.store.blocks import Block
-from daemon.store.reading import charge_ampere_hour, read_rows
+from daemon.store.reading import read_rows
 from daemon.store.records import JournalEntry, RunHeader
 from daemon.store.run_file import RunFile
 
@@ -162,7 +163,8 @@ def store(folder: Path, rows: int, rows_a_block: int, floor_cpu: dict[int, float
     note = f"{path.stat().st_size / rows:.2f} bytes a row, the whole file"
     line("  read, compacted", rows, measured(lambda: read_rows(path, "cell")), grouped, note)
     table = read_rows(path, "cell")
-    line("  charge of all rows", rows, measured(lambda: charge_ampere_hour(table)), grouped)
+    arrays = tuple(table[name].to_numpy() for name in ("segment", "test_time_second", "voltage_volt", "current_ampere"))
+    line("  charge and energy of all rows", rows, measured(lambda: passed(*arrays)), grouped)
 
 
 def size(run_file: RunFile) -> int:

@@ -20,6 +20,7 @@ SENSOR_CERTIFICATE = PressureCalibration(
     gain_drift_per_kelvin=5e-5,
     reference_celsius=25.0,
     certificate="simulated sensor",
+    nominal_newton=5000.0,
 )
 """The simulated force sensor by its maker's word: of 5 kN nominal, and drifting 0.05 %/10 K in zero and in span."""
 

@@ -14,10 +14,10 @@ from daemon.clock import Clock
 from daemon.engine import ENGINE_VERSION, Phase, Run
 from daemon.events import Resumed, RunStarted
 from daemon.plan import Plan
-from daemon.recover import RUN_FILE_NAME, check_same_instruments, left_run
+from daemon.recover import check_same_instruments, left_run
 from daemon.rig import Rig
 from daemon.runner import Progress, Runner
-from daemon.store.records import RunHeader
+from daemon.store.records import RUN_FILE_NAME, RunHeader
 from daemon.store.run_file import RunFile
 from daemon.streams import STREAMS
 
@@ -34,13 +34,17 @@ class Sources:
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Where runs of a station go and how they are watched. `seed` is a bench's; None at real instruments."""
+    """Where runs of a station go and how they are watched.
+
+    `seed` is a bench's; None at real instruments. `station_sha256` is of the station file, empty where there is none.
+    """
 
     station: str
     data_directory: Path
     supervise_every_second: float
     simulated: bool
     seed: int | None = None
+    station_sha256: str = ""
 
 
 @dataclass
@@ -107,6 +111,7 @@ def place_new(
         supervise_every_second=placement.supervise_every_second,
         instruments=_instruments(rig),
         pressure_calibration=msgspec.to_builtins(rig.pressure_calibration) if rig.pressure_calibration else {},
+        station_sha256=placement.station_sha256,
     )
     run_file = RunFile.create(directory / RUN_FILE_NAME, header, STREAMS)
     runner = Runner(
@@ -126,13 +131,13 @@ def place_left(directory: Path, rig: Rig, clock: Clock, cause: str, tell: Callab
     """Put a run that was left back on its rig. Nothing is asked of the instruments yet.
 
     Raises:
-        StoreError: the file is damaged, or another daemon holds it.
-        WrongInstrumentError: the rig has not the instruments the run began with.
+        StoreError: the file is damaged, of other versions, or another daemon holds it.
+        WrongInstrumentError: the rig has not the instruments, or the calibration, the run began with.
     """
-    run_file = RunFile.open(directory / RUN_FILE_NAME)
+    run_file = RunFile.open(directory / RUN_FILE_NAME, engine_version=str(ENGINE_VERSION))
     try:
         header = run_file.header
-        check_same_instruments(header, rig.identities)
+        check_same_instruments(header, rig.identities, rig.pressure_calibration)
         left = left_run(run_file)
         zero_second = left.zero_second(header, clock)
         runner = Runner(

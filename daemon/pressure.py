@@ -22,6 +22,7 @@ class PressureCalibration(msgspec.Struct, frozen=True, kw_only=True):
 
     `zero_displayed` is shown with nothing on the sensor. `gain_drift_per_kelvin` is relative to the reading,
     `zero_drift_newton_per_kelvin` absolute; both count from `reference_celsius`. `area_square_metre` is the cell's.
+    `nominal_newton` is what the sensor is made for, None when that is not known.
     """
 
     newton_per_unit: float
@@ -31,6 +32,7 @@ class PressureCalibration(msgspec.Struct, frozen=True, kw_only=True):
     gain_drift_per_kelvin: float = 0.0
     reference_celsius: float = 25.0
     certificate: str = ""
+    nominal_newton: float | None = None
 
 
 def area_of_die(diameter_metre: float) -> float:

@@ -9,16 +9,33 @@ from pathlib import Path
 import msgspec
 
 from daemon.clock import Clock
-from daemon.engine import Phase, Run, decode_run
+from daemon.engine import Phase, Run
 from daemon.events import Resumed, RunStarted
-from daemon.plan import Plan
-from daemon.store.reading import read_journal, read_snapshot
-from daemon.store.records import RunHeader
+from daemon.pressure import PressureCalibration
+from daemon.store.errors import StoreError, damaged
+from daemon.store.reading import read_header, read_journal, read_snapshot
+from daemon.store.records import RUN_FILE_NAME, RunHeader, decoded
 from daemon.store.run_file import RunFile
+from daemon.stored import run_to_go_on, stored_plan
 from drivers.errors import WrongInstrumentError
 from drivers.roles import Identity
 
-RUN_FILE_NAME = "run.sqlite"
+
+class _PhaseOfRun(msgspec.Struct):
+    """What of a run's state every version has."""
+
+    phase: str
+
+
+_decode_phase = msgspec.json.Decoder(_PhaseOfRun).decode
+
+
+@dataclass(frozen=True)
+class UnfinishedRuns:
+    """Folders of runs whose files do not say that they ended, oldest first, and of those that can't be read: why."""
+
+    left: list[Path]
+    unreadable: dict[Path, str]
 
 
 @dataclass(frozen=True)
@@ -48,31 +65,52 @@ class LeftRun:
         return Resumed(cause=cause, away_second=max(0.0, run_time_second - self.last_run_time_second))
 
 
-def unfinished_runs(data_directory: Path) -> list[Path]:
-    """Directories of runs whose files do not say that they ended, oldest first. Raises `StoreError`."""
-    found = []
+def unfinished_runs(data_directory: Path) -> UnfinishedRuns:
+    """What was left in a data directory. One file that can't be read keeps nobody from the others."""
+    left, unreadable = [], {}
     for path in sorted(data_directory.glob(f"*/{RUN_FILE_NAME}")):
-        snapshot = read_snapshot(path)
-        if snapshot is None or decode_run(snapshot.body).phase is not Phase.FINISHED:
-            found.append(path.parent)
-    return found
+        try:
+            if not _has_ended(path):
+                left.append(path.parent)
+        except (StoreError, OSError) as error:
+            unreadable[path.parent] = str(error)
+    return UnfinishedRuns(left, unreadable)
+
+
+def rig_of(directory: Path) -> str | None:
+    """On which rig a run was; None when its file does not say."""
+    try:
+        return read_header(directory / RUN_FILE_NAME).rig
+    except (StoreError, OSError):
+        return None
+
+
+def _has_ended(path: Path) -> bool:
+    snapshot = read_snapshot(path)
+    return snapshot is not None and decoded(path, "its state", _decode_phase, snapshot.body).phase == Phase.FINISHED
 
 
 def left_run(run_file: RunFile) -> LeftRun:
-    """The state in an opened run file. Raises `StoreError`."""
+    """The state in an opened run file. Raises `StoreError`, also when another version of the engine stored it."""
     snapshot = read_snapshot(run_file)
     if snapshot is None:
-        plan = msgspec.json.decode(run_file.header.plan_json, type=Plan)
+        plan = stored_plan(run_file.path, run_file.header)
         return LeftRun(Run(plan=plan), 0.0, run_file.header.started_utc_second, began=False)
-    last = next(iter(read_journal(run_file, after_seq=snapshot.journal_seq - 1)))
-    return LeftRun(decode_run(snapshot.body), last.run_time_second, last.utc_second, began=True)
+    run = run_to_go_on(run_file.path, snapshot)
+    last = next(read_journal(run_file, after_seq=max(0, snapshot.journal_seq - 1)), None)
+    if last is None:
+        raise damaged(run_file.path, f"its state is that after journal row {snapshot.journal_seq}, which is missing")
+    return LeftRun(run, last.run_time_second, last.utc_second, began=True)
 
 
-def check_same_instruments(header: RunHeader, identities: Mapping[str, Identity]) -> None:
-    """A run goes on only with the instruments it began with.
+def check_same_instruments(
+    header: RunHeader, identities: Mapping[str, Identity], pressure_calibration: PressureCalibration | None
+) -> None:
+    """A run goes on only with the instruments it began with, and with the load cell calibrated as it was.
 
     Raises:
-        WrongInstrumentError: a role is filled by another maker, model or serial number, or by nobody.
+        WrongInstrumentError: a role is filled by another maker, model or serial number, or by nobody; or a number of
+            the calibration is another.
     """
     for role, known in header.instruments.items():
         expected = f"{known['maker']} {known['model']} {known['serial_number']}".strip()
@@ -80,3 +118,9 @@ def check_same_instruments(header: RunHeader, identities: Mapping[str, Identity]
         found = f"{identity.maker} {identity.model} {identity.serial_number}".strip() if identity else "nothing"
         if found != expected:
             raise WrongInstrumentError(role, expected, found)
+    began_with = header.pressure_calibration
+    now = msgspec.to_builtins(pressure_calibration) if pressure_calibration else {}
+    changed = [name for name in {**began_with, **now} if began_with.get(name) != now.get(name)]
+    if changed:
+        expected, found = (", ".join(f"{name} {said.get(name)}" for name in changed) for said in (began_with, now))
+        raise WrongInstrumentError("load_cell", f"the calibration the run began with, {expected}", found)

@@ -14,15 +14,15 @@ from daemon.cell_rows import passed
 from daemon.cycle_pressure import Pressure, with_pressures
 from daemon.cycle_resistance import CellRows, with_resistances
 from daemon.cycles import Cycle, cycle_table, halves_of_cycles
-from daemon.engine import Run, decode_run
-from daemon.events import SegmentEnded, SegmentRecord, decode_event
+from daemon.engine import Run
+from daemon.events import SegmentEnded, SegmentRecord
 from daemon.plan import CELL_STREAM, PRESSURE_STREAM, Plan
 from daemon.store.blocks import ELAPSED
 from daemon.store.reading import read_journal, read_rows, read_snapshot
-from daemon.store.records import RunHeader
+from daemon.store.records import RUN_FILE_NAME, RunHeader
 from daemon.store.run_file import RunFile
+from daemon.stored import stored_event, stored_plan, stored_run
 
-RUN_FILE_NAME = "run.sqlite"
 UNFINISHED = "unfinished"
 
 _MILLI = 1000.0
@@ -98,15 +98,15 @@ def result_of(run_file: RunFile, directory: Path) -> Result:
         last_second = entry.run_time_second
         if entry.kind != "segment_ended":
             continue
-        event = decode_event(entry.body)
+        event = stored_event(run_file.path, entry)
         if isinstance(event, SegmentEnded):
             segments.append(event.record)
-    plan = msgspec.json.decode(header.plan_json, type=Plan)
+    plan = stored_plan(run_file.path, header)
     return Result(
         directory=directory,
         header=header,
         plan=plan,
-        run=decode_run(snapshot.body) if snapshot else None,
+        run=stored_run(run_file.path, snapshot) if snapshot else None,
         segments=segments,
         cycles=cycle_table(segments, plan.cell, plan.cycle_starts_with),
         run_time_second=last_second,

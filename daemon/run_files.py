@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.result import RUN_FILE_NAME
+from daemon.store.records import RUN_FILE_NAME
 
 DATA_DIRECTORY = Path("data")
 

@@ -48,7 +48,7 @@ from daemon.store.errors import StoreError
 from daemon.store.records import JournalEntry
 from daemon.store.run_file import RunFile
 from daemon.summary import summarise
-from drivers.errors import DriverError, LinkLostError
+from drivers.errors import BadReplyError, DriverError, LinkLostError
 from drivers.roles import ReadingBlock, SegmentLook, SegmentState
 
 ROWS_PER_BLOCK = 1000
@@ -325,6 +325,8 @@ class Runner:
                 if last_try or not error.is_locked:
                     raise
                 log.warning("%s; nothing is lost, trying again", error)
+                if self._asked_to_stop is not None:
+                    await self._make_safe(f"stopped by {self._asked_to_stop}, and the run's file is locked")
             else:
                 return
 
@@ -423,8 +425,10 @@ class Runner:
                 return
             await self._submit(SegmentStarted(segment=self.run.segment, started_second=self.run.start_due_second))
         await self._drain(look.row_count)
-        if look.state is not SegmentState.RUNNING:
-            await self._end_segment(look)
+        if look.state is SegmentState.RUNNING:
+            name = self._rig.potentiostat.name
+            raise BadReplyError(name, self._token, look.state, "it is at open circuit and still runs a segment")
+        await self._end_segment(look)
 
     def _show(self, event: Event) -> None:
         if isinstance(event, ReadingsStored):

@@ -13,7 +13,7 @@ from daemon.clock import BenchClock, Clock, ControlPort, MonotonicClock
 from daemon.compile import compile_protocol
 from daemon.engine import Phase
 from daemon.placing import PlacedRun, Placement, Sources, new_run_id, place_left, place_new
-from daemon.recover import unfinished_runs
+from daemon.recover import rig_of, unfinished_runs
 from daemon.rig import Rig
 from daemon.runner import Progress
 from daemon.station import rig_wiring
@@ -21,7 +21,8 @@ from daemon.station_file import RigSettings, StationFile, StationSettings
 from daemon.store.errors import StoreError
 from daemon.store.lock import OwnerLock
 from daemon.store.reading import read_header
-from daemon.wiring import check_needs, connect_rig
+from daemon.store.records import RUN_FILE_NAME
+from daemon.wiring import check_needs, connect_rig, plan_on_rig
 from drivers.errors import DriverError
 from drivers.registry import potentiostat
 from protocols.cell import CellFile, read_cell
@@ -70,7 +71,12 @@ class Daemon:
         """
         self._data.mkdir(parents=True, exist_ok=True)
         self._lock = OwnerLock(self._data / LOCK_NAME)
-        for directory in unfinished_runs(self._data):
+        found = unfinished_runs(self._data)
+        for directory, why in found.unreadable.items():
+            log.error("%s cannot be taken up: %s", directory.name, why)
+            if (rig_name := rig_of(directory)) is not None:
+                self._held[rig_name] = f"{directory.name}: {why}; move its folder away to free the rig"
+        for directory in found.left:
             await self._take_up(directory)
         return self
 
@@ -99,6 +105,7 @@ class Daemon:
         plan, _ = compile_protocol(read_protocol(sources.protocol_text, sources.protocol_name), cell, limits)
         wiring = rig_wiring(rig_name, said, _diameter_mm(cell))
         check_needs(plan, wiring)
+        plan = plan_on_rig(plan, wiring)
         rig = await connect_rig(wiring, self._clock)
         try:
             run_id = new_run_id(self.station.station, self._clock.utc_second())
@@ -165,7 +172,7 @@ class Daemon:
 
     async def _take_up(self, directory: Path) -> None:
         """Put a run that was left back on its rig; what forbids it is told in the status, and nothing is touched."""
-        header = read_header(directory / "run.sqlite")
+        header = read_header(directory / RUN_FILE_NAME)
         rig_name, rig = header.rig, None
         cell = read_cell(header.cell_text, header.cell_name)
         try:

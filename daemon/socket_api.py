@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from daemon.events import decode_event
 from daemon.placing import Sources
 from daemon.service import Daemon, RefusedRequestError
 from daemon.store.errors import StoreError
 from daemon.store.reading import read_journal
+from daemon.store.records import RUN_FILE_NAME
+from daemon.stored import stored_event
 from daemon.wiring import MissingRoleError
 from drivers.errors import DriverError
 from protocols.errors import ProblemsFound
@@ -124,7 +125,7 @@ def _verbs(daemon: Daemon) -> dict[str, Answerer]:
         return daemon.stop(request["rig"], request.get("by", "somebody"))
 
     async def events(request: dict[str, Any]) -> list[dict[str, Any]]:
-        path = daemon.directory_of(request["run_id"]) / "run.sqlite"
+        path = daemon.directory_of(request["run_id"]) / RUN_FILE_NAME
         return await asyncio.to_thread(_events, path, int(request.get("after_seq", 0)))
 
     return {"run": run, "status": status, "stop": stop, "events": events}
@@ -140,5 +141,5 @@ def _events(path: Path, after_seq: int) -> list[dict[str, Any]]:
             "event": json.loads(entry.body),
         }
         for entry in read_journal(path, after_seq=after_seq)
-        if entry.kind not in {"block_stored", "readings_stored"} and decode_event(entry.body)
+        if entry.kind not in {"block_stored", "readings_stored"} and stored_event(path, entry)
     ]

@@ -107,6 +107,7 @@ def pressure_calibration(said: LoadCellSettings, diameter_mm: float) -> Pressure
         gain_drift_per_kelvin=said.calibration.gain_drift_per_K,
         reference_celsius=said.calibration.reference_temperature_C,
         certificate=said.calibration.certificate,
+        nominal_newton=said.nominal_newton,
     )
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from daemon.clock import BenchClock, Clock
 from daemon.host_timer import HostTimer
+from daemon.interlock_table import limited_by_sensor
 from daemon.plan import Plan
 from daemon.pressure import PressureCalibration
 from daemon.rig import Rig
@@ -83,6 +86,15 @@ def check_needs(plan: Plan, wiring: RigWiring) -> None:
     missing = [role for role in plan.needs if role not in wiring.roles]
     if missing:
         raise MissingRoleError(f"{wiring.name} has no {' and no '.join(missing)}, which {plan.protocol_name} needs")
+
+
+def plan_on_rig(plan: Plan, wiring: RigWiring) -> Plan:
+    """The plan as this rig may carry it out: pressure is bound to what its load cell bears, where that is known."""
+    calibration = wiring.load_cell.calibration if wiring.load_cell else None
+    if calibration is None or calibration.nominal_newton is None:
+        return plan
+    table = limited_by_sensor(plan.interlocks, calibration.nominal_newton, calibration.area_square_metre)
+    return msgspec.structs.replace(plan, interlocks=table)
 
 
 async def connect_rig(wiring: RigWiring, clock: Clock) -> Rig:

@@ -11,8 +11,9 @@ from rich.table import Table
 
 from daemon.cli.files import show_sentence
 from daemon.cli.tables import cycle_rows, duration_text, stdout_console
-from daemon.result import RUN_FILE_NAME, Result, read_result
+from daemon.result import Result, read_result
 from daemon.store.errors import StoreError
+from daemon.store.records import RUN_FILE_NAME
 
 
 @click.command()

@@ -18,7 +18,7 @@ from daemon.plan import Plan
 from daemon.publish import payloads
 from daemon.publish.counting import CycleCounter
 from daemon.publish.cursors import Cursors
-from daemon.publish.payloads import Message, Origin
+from daemon.publish.payloads import Message, Origin, Span
 from daemon.publish.topics import RigTopics
 from daemon.store.blocks import Block
 from daemon.store.reading import read_journal, read_snapshot
@@ -245,16 +245,21 @@ class Outbox:
         return Message(self.topics.cycle, payloads.cycle(self.origin, cycle), retain=retain)
 
     def _records(self, stream: str, first_seq: int, last_seq: int) -> tuple[Message, int]:
-        """A message of rows from `first_seq` on, all of them there, and the number of the last of them."""
-        last_seq = min(last_seq, first_seq + ROWS_A_MESSAGE - 1)
-        blocks = [self._block_with(stream, first_seq)]
-        while blocks[-1].last_seq < last_seq:
-            blocks.append(self._block_with(stream, blocks[-1].last_seq + 1))
-            # A block as it was stored is one message, unless the blocks are small: then it is several of them.
-            if blocks[-1].last_seq - first_seq >= ROWS_A_MESSAGE:
-                last_seq = blocks.pop().first_seq - 1
-        payload = payloads.records(self.origin, blocks, self._file().schemas[stream], first_seq, last_seq)
-        return Message(self.topics.records(stream), payload), last_seq
+        """A message of rows from `first_seq` on, all of them there, and the number of the last of them.
+
+        A block as it was stored is one message; small ones go together, packed ones are cut.
+        """
+        most_seq = min(last_seq, first_seq + ROWS_A_MESSAGE - 1)
+        block = self._block_with(stream, first_seq)
+        spans = [Span(block, first_seq, min(block.last_seq, most_seq))]
+        while (due_seq := spans[-1].last_seq + 1) <= most_seq:
+            # While this goes on the run's owner may pack blocks, and a block then begins before the row that is due.
+            block = self._block_with(stream, due_seq)
+            if block.last_seq > most_seq:
+                break
+            spans.append(Span(block, due_seq, block.last_seq))
+        payload = payloads.records(self.origin, spans, self._file().schemas[stream])
+        return Message(self.topics.records(stream), payload), spans[-1].last_seq
 
     def _block_with(self, stream: str, seq: int) -> Block:
         """The block that holds a row that is there."""

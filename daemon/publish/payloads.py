@@ -78,15 +78,24 @@ class Records(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[Any]
 
 
-def records(origin: Origin, blocks: Sequence[Block], schema: StreamSchema, first_seq: int, last_seq: int) -> bytes:
-    """Rows `first_seq` to `last_seq`, inclusive, of consecutive blocks that hold them.
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Rows `first_seq` to `last_seq`, inclusive, of a block that holds them."""
+
+    block: Block
+    first_seq: int
+    last_seq: int
+
+
+def records(origin: Origin, spans: Sequence[Span], schema: StreamSchema) -> bytes:
+    """Consecutive rows of one stream.
 
     A row is one flat object: `seq`, `segment`, `test_time_second`, `unix_time_second`, then the stream's own columns.
     """
     make = _row_type(schema.columns)
     rows: list[Any] = []
-    for block in blocks:
-        rows += map(make, *_columns(origin, block, schema, first_seq, last_seq))
+    for span in spans:
+        rows += map(make, *_columns(origin, span, schema))
     return _encode(
         Records(
             schema_minor=SCHEMA_MINOR,
@@ -94,19 +103,17 @@ def records(origin: Origin, blocks: Sequence[Block], schema: StreamSchema, first
             run_id=origin.run_id,
             simulated=True if origin.simulated else UNSET,
             stream=schema.name,
-            first_seq=first_seq,
+            first_seq=spans[0].first_seq,
             rows=rows,
         )
     )
 
 
-def _columns(
-    origin: Origin, block: Block, schema: StreamSchema, first_seq: int, last_seq: int
-) -> Iterator[Iterable[Any]]:
-    first, last = max(first_seq, block.first_seq), min(last_seq, block.last_seq)
-    rows = slice(first - block.first_seq, last - block.first_seq + 1)
+def _columns(origin: Origin, span: Span, schema: StreamSchema) -> Iterator[Iterable[Any]]:
+    block = span.block
+    rows = slice(span.first_seq - block.first_seq, span.last_seq - block.first_seq + 1)
     test_time_second = block.origin_run_time_second + block.columns[ELAPSED][rows]
-    yield range(first, last + 1)
+    yield range(span.first_seq, span.last_seq + 1)
     yield repeat(block.segment)
     yield _values(test_time_second)
     yield _values(origin.started_utc_second + test_time_second)

@@ -29,9 +29,8 @@ from daemon.publish.retained import Retained
 from daemon.publish.topics import StationTopics
 from daemon.store.errors import StoreError
 from daemon.store.reading import read_header
-from daemon.store.records import RunHeader
+from daemon.store.records import RUN_FILE_NAME, RunHeader
 
-RUN_FILE_NAME = "run.sqlite"
 TURN_EVERY_REAL_SECOND = 0.1
 """What is stored at a faster beat goes out together, so that a fast simulation isn't slowed by who listens."""
 GLANCE_EVERY_REAL_SECOND = 1.0

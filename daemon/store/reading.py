@@ -17,7 +17,6 @@ from daemon.store.records import JournalEntry, RunHeader, Snapshot, decode_pack,
 from daemon.store.run_file import RunFile
 
 JOURNAL_PAGE_ENTRIES = 4096
-SECOND_PER_HOUR = 3600.0
 
 Source = RunFile | Path
 """An open run file, or the path of one."""
@@ -74,11 +73,16 @@ def read_journal(source: Source, *, after_seq: int = 0) -> Iterator[JournalEntry
 def read_snapshot(source: Source) -> Snapshot | None:
     """The last snapshot, or None when none was stored. Raises `StoreError`."""
     with _opened(source) as run_file, run_file.reading() as connection:
-        row = connection.execute("SELECT journal_seq, body, checksum FROM snapshot").fetchone()
+        query = "SELECT body, checksum, journal_seq, schema_version, engine_version FROM snapshot"
+        row = connection.execute(query).fetchone()
         if row is None:
             return None
-        verify(run_file.path, "the snapshot", row[2], row[1], row[0])
-        return Snapshot(journal_seq=row[0], body=row[1])
+        body, stored, *facts = row
+        verify(run_file.path, "the snapshot", stored, body, *facts)
+        journal_seq, schema_version, engine_version = facts
+        return Snapshot(
+            journal_seq=journal_seq, schema_version=schema_version, engine_version=engine_version, body=body
+        )
 
 
 def read_header(source: Source) -> RunHeader:
@@ -102,29 +106,6 @@ def read_segments(source: Source, stream: str) -> list[SegmentRows]:
         begun = found.get(segment)
         found[segment] = SegmentRows(segment=segment, first_seq=begun.first_seq if begun else first, last_seq=last)
     return list(found.values())
-
-
-def charge_ampere_hour(rows: pd.DataFrame, *, longest_interval_second: float = np.inf) -> Floats:
-    """Net charge since the first row, shape (n,), positive into the cell: trapezoids between neighbouring readings.
-
-    No charge is counted from one segment to the next, nor over an interval longer than `longest_interval_second`. A row
-    without a current counts as absent and repeats the charge before it.
-
-    Args:
-        rows: columns `segment`, `test_time_second`, `current_ampere`, in order.
-        longest_interval_second: what is longer is a gap in the data.
-    """
-    current_ampere = rows["current_ampere"].to_numpy()
-    charge_coulomb = np.zeros(len(rows))
-    read = np.flatnonzero(~np.isnan(current_ampere))
-    if read.size > 1:
-        current_read_ampere = current_ampere[read]
-        interval_second = np.diff(rows["test_time_second"].to_numpy()[read])
-        joined = np.diff(rows["segment"].to_numpy()[read]) == 0
-        joined &= interval_second <= longest_interval_second
-        mean_ampere = (current_read_ampere[1:] + current_read_ampere[:-1]) / 2
-        charge_coulomb[read[1:]] = np.where(joined, mean_ampere * interval_second, 0.0)
-    return np.cumsum(charge_coulomb) / SECOND_PER_HOUR
 
 
 @contextmanager

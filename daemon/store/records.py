@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pyarrow as pa
 
-from daemon.store.errors import damaged
+from daemon.store.errors import StoreError, damaged
 
-SCHEMA_VERSION = 1
+RUN_FILE_NAME = "run.sqlite"
+"""Of every run's file, in the run's own folder."""
+
+SCHEMA_VERSION = 2
 APPLICATION_ID = int.from_bytes(b"PCel", "big")
 
 TABLES = """
@@ -31,9 +35,14 @@ CREATE TABLE block (
     compacted INTEGER NOT NULL, checksum INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (stream, first_seq)
 );
 CREATE TABLE snapshot (
-    id INTEGER PRIMARY KEY CHECK (id = 1), journal_seq INTEGER NOT NULL, body BLOB NOT NULL, checksum INTEGER NOT NULL
+    id INTEGER PRIMARY KEY CHECK (id = 1), journal_seq INTEGER NOT NULL, schema_version INTEGER NOT NULL,
+    engine_version TEXT NOT NULL, body BLOB NOT NULL, checksum INTEGER NOT NULL
 );
 """
+
+WHOSE_ADVICE = "use the presscell that wrote it"
+
+Decoded = TypeVar("Decoded")
 
 
 class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +50,7 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
 
     Its run time is 0 at `zero_second` of the clock of `clock_epoch`. `instruments` is role → maker, model,
     serial_number, firmware; `pressure_calibration` is how displayed loads became pressure, empty without a load cell.
+    `station_sha256` is of the station file, empty where there is none.
     """
 
     run_id: str
@@ -60,7 +70,8 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None
     supervise_every_second: float
     instruments: dict[str, dict[str, str]]
-    pressure_calibration: dict[str, float | str] = {}
+    pressure_calibration: dict[str, float | str | None] = {}
+    station_sha256: str = ""
 
 
 class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,9 +85,11 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """The run as it was after journal entry `journal_seq`."""
+    """The run as it was after journal entry `journal_seq`, and by which versions of schema and engine."""
 
     journal_seq: int
+    schema_version: int
+    engine_version: str
     body: bytes
 
 
@@ -127,6 +140,14 @@ def verify(path: Path, what: str, stored: int, body: bytes, *facts: float | str)
         agree = False
     if not agree:
         raise damaged(path, f"{what} fails its checksum")
+
+
+def decoded(path: Path, what: str, decode: Callable[[bytes], Decoded], body: bytes) -> Decoded:
+    """What a whole body says; `StoreError`, naming `what`, when another version wrote it that meant something else."""
+    try:
+        return decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise StoreError(path, f"{what} can't be understood: {error}", WHOSE_ADVICE) from error
 
 
 def journal_row(entry: JournalEntry, seq: int) -> tuple[int, float, float, str, bytes, int]:

@@ -20,25 +20,33 @@ from daemon.store.records import (
     APPLICATION_ID,
     SCHEMA_VERSION,
     TABLES,
+    WHOSE_ADVICE,
     Ends,
     JournalEntry,
     RunHeader,
     StreamEnd,
     checksum,
+    decoded,
     journal_row,
     verify,
 )
 
 BUSY_TIMEOUT_SECOND = 5.0
 
+_decode_header = msgspec.json.Decoder(RunHeader).decode
+_decode_schema = msgspec.json.Decoder(StreamSchema).decode
+_decode_ends = msgspec.json.Decoder(Ends).decode
 _INSERT_JOURNAL = "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)"
 _INSERT_BLOCK = "INSERT INTO block VALUES (?, ?, ?, ?, ?, ?, ?)"
-_REPLACE_SNAPSHOT = "INSERT OR REPLACE INTO snapshot VALUES (1, ?, ?, ?)"
+_REPLACE_SNAPSHOT = "INSERT OR REPLACE INTO snapshot VALUES (1, ?, ?, ?, ?, ?)"
 _REPLACE_ENDS = "INSERT OR REPLACE INTO ends VALUES (1, ?, ?)"
 
 
 class RunFile:
-    """One open run file. Use it from one thread at a time; every call is synchronous and may touch the disk."""
+    """One open run file. Use it from one thread at a time; every call is synchronous and may touch the disk.
+
+    `engine_version` is what snapshots are stamped with.
+    """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: OwnerLock | None) -> None:
         """Not for callers: use `create`, `open` or `read_only`."""
@@ -49,6 +57,7 @@ class RunFile:
             self.header = _read_header(path, connection)
             self.schemas = _read_schemas(path, connection)
             self._ends = self.read_ends()
+        self.engine_version = self.header.engine_version
 
     @classmethod
     def create(
@@ -78,15 +87,19 @@ class RunFile:
         return cls._open_writable(path, lock, busy_timeout_second)
 
     @classmethod
-    def open(cls, path: Path, *, busy_timeout_second: float = BUSY_TIMEOUT_SECOND) -> Self:
-        """An existing run file, checked and open for writing.
+    def open(
+        cls, path: Path, *, engine_version: str | None = None, busy_timeout_second: float = BUSY_TIMEOUT_SECOND
+    ) -> Self:
+        """An existing run file, checked and open for writing; `engine_version` is the header's when None.
 
         Raises:
             StoreError: missing, owned by another process, damaged, or of another schema version.
         """
         if not path.exists():
             raise StoreError(path, "there is no such file", "see `presscell runs` for the runs there are")
-        return cls._open_writable(path, OwnerLock(path), busy_timeout_second)
+        run_file = cls._open_writable(path, OwnerLock(path), busy_timeout_second)
+        run_file.engine_version = engine_version or run_file.engine_version
+        return run_file
 
     @classmethod
     def read_only(cls, path: Path, *, busy_timeout_second: float = BUSY_TIMEOUT_SECOND) -> Self:
@@ -130,7 +143,7 @@ class RunFile:
         if row is None:
             raise damaged(self.path, "it doesn't say where it ends")
         verify(self.path, "the record of where it ends", row[1], row[0])
-        return msgspec.json.decode(row[0], type=Ends)
+        return decoded(self.path, "the record of where it ends", _decode_ends, row[0])
 
     def checked_block(self, stream: str, row: tuple[int, int, int, int, int, bytes] | None) -> Block:
         """The block of a row (first_seq, last_seq, segment, compacted, checksum, data). Raises `StoreError`."""
@@ -178,7 +191,8 @@ class RunFile:
             self.connection.executemany(_INSERT_BLOCK, block_rows)
             self.connection.execute(_REPLACE_ENDS, (ends_body, checksum(ends_body)))
             if snapshot is not None:
-                self.connection.execute(_REPLACE_SNAPSHOT, (last, snapshot, checksum(snapshot, last)))
+                facts = (last, SCHEMA_VERSION, self.engine_version)
+                self.connection.execute(_REPLACE_SNAPSHOT, (*facts, snapshot, checksum(snapshot, *facts)))
         self._ends = ends
         return last
 
@@ -330,18 +344,19 @@ def _read_header(path: Path, connection: sqlite3.Connection) -> RunHeader:
         raise StoreError(path, "it is no run file of presscell", "check the path")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version != SCHEMA_VERSION:
-        advice = "use the presscell that wrote it, or a newer one"
-        raise StoreError(path, f"it has schema version {version}, this presscell reads {SCHEMA_VERSION}", advice)
+        what = f"it has schema version {version}, this presscell reads {SCHEMA_VERSION}"
+        raise StoreError(path, what, WHOSE_ADVICE)
     row: tuple[Any, ...] | None = connection.execute("SELECT body, checksum FROM header").fetchone()
     if row is None:
         raise damaged(path, "it has no header")
     verify(path, "the header", row[1], row[0])
-    return msgspec.json.decode(row[0], type=RunHeader)
+    return decoded(path, "the header", _decode_header, row[0])
 
 
 def _read_schemas(path: Path, connection: sqlite3.Connection) -> dict[str, StreamSchema]:
     schemas = {}
     for name, body, stored in connection.execute("SELECT name, body, checksum FROM stream ORDER BY name").fetchall():
-        verify(path, f"the description of stream {name}", stored, body, name)
-        schemas[str(name)] = msgspec.json.decode(body, type=StreamSchema)
+        what = f"the description of stream {name}"
+        verify(path, what, stored, body, name)
+        schemas[str(name)] = decoded(path, what, _decode_schema, body)
     return schemas

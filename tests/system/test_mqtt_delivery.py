@@ -288,6 +288,8 @@ async def test_a_subscriber_that_stalls_holds_nobody_up_for_long(tmp_path, run):
                 await write(run, publisher, 5)
                 await assert_all_arrives(subscriber, run)
                 assert await publisher.drained(WITHIN_SECOND)
+                process.send_signal(signal.SIGCONT)
+                assert await asyncio.to_thread(process.wait, WITHIN_SECOND) == 1, "it was not cut off"
         finally:
             process.kill()
             process.communicate()
@@ -300,7 +302,11 @@ async def main(port):
     async with aiomqtt.Client("127.0.0.1", int(port)) as client:
         await client.subscribe("presscell/#", 1)
         print("subscribed", flush=True)
-        await asyncio.Event().wait()
+        try:
+            async for _ in client.messages:
+                pass
+        except aiomqtt.MqttError:
+            sys.exit(1)
 
 asyncio.run(main(sys.argv[1]))
 """

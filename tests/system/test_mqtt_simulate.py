@@ -13,7 +13,7 @@ from tests.support.command_line import SHORT_PROTOCOL
 
 REST = """\
 window: {lower_voltage_V: 2.0, upper_voltage_V: 3.7, vs: Li-In}
-method: [{step: open_circuit_voltage, id: rest, until_time: 20 min}]
+method: [{step: open_circuit_voltage, id: rest, until_time: 5 min}]
 """
 
 
@@ -68,7 +68,7 @@ async def test_published_to_a_broker_that_restarts(command_line, mosquitto):
 
 async def test_published_by_its_own_broker(command_line):
     """Who comes late misses what was before; from then on nothing is missing to the end."""
-    process = command_line.start(REST, "--speed", "400")
+    process = command_line.start(REST, "--speed", "100")
     said = await asyncio.to_thread(read_until, process.stderr, "--broker ")
     subscriber = Subscriber(BrokerAddress.parse(said.rpartition("--broker ")[2].strip()))
     async with subscriber.listening() as listening:

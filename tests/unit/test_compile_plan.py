@@ -335,11 +335,11 @@ SHORT, LONG = "open_circuit_voltage, until_time: 400 s", "open_circuit_voltage, 
     ("steps", "found"),
     [
         ((SHORT, SHORT), None),
-        ((SHORT, LONG), "x.yaml:4:42  method[1].sampling_s  703 rows, and 403 of the step of line 3 before it"),
+        ((SHORT, LONG), "x.yaml:4:5  method[2].sampling_s  703 rows, and 403 of the step of line 3 before it"),
         ((LONG, "set, temperature_C: 25", SHORT), "403 rows, and 703 of the step of line 3 before it"),
         ((LONG,), None),
-        ((LONG, "loop, back_to: 1, cycle_count: 2"), "703 rows, and 703 of the step of line 3 before it"),
-        ((LONG, "loop, back_to: 1, cycle_count: 1"), None),
+        ((LONG, "loop, loop_to: 1, cycle_count: 2"), "703 rows, and 703 of the step of line 3 before it"),
+        ((LONG, "loop, loop_to: 1, cycle_count: 1"), None),
     ],
 )
 def test_neighbours_are_in_the_instrument_together(steps: tuple[str, ...], found: str | None) -> None:

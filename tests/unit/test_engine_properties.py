@@ -255,9 +255,7 @@ def test_run_ends_once_with_an_outcome_after_it_was_made_safe(
 
 
 @given(protocol=protocols, random=randoms, mishap=mishaps)
-def test_what_a_dead_daemon_did_not_do_is_done_by_the_next(
-    protocol: list[Item], random: Random, mishap: float
-) -> None:
+def test_what_a_dead_daemon_did_not_do_is_done_by_the_next(protocol: list[Item], random: Random, mishap: float) -> None:
     history = play(plan(*flat(protocol), interlocks=INTERLOCKS), random, mishap)
     for run, effects in zip(history.runs[1:], history.effects, strict=True):
         resumed, due = advance(run, Resumed(cause="kill -9", away_second=1.0), 1e6)

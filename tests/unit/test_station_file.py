@@ -85,6 +85,7 @@ def test_the_example_calibrates_in_newtons_and_square_metres() -> None:
         gain_drift_per_kelvin=0.00002,
         reference_celsius=25,
         certificate="KOLAS-2026-0815",
+        nominal_newton=5000,
     )
 
 

@@ -72,6 +72,29 @@ def test_packed_blocks_are_cut(run, outbox):
     assert len(keys) == len(set(keys))
 
 
+def test_blocks_that_are_packed_meanwhile(run, outbox):
+    """The block half of which was sent is then part of a larger one."""
+    run.commit(8500)
+    first = outbox.exchange(None, everything)
+    assert max(seq for _, _, stream, seq in rows_in(first) if stream == "cell") < 8500
+    run.commit(200)
+    run.end_segment()
+    keys, batch = rows_in(first), outbox.exchange(first, everything)
+    while batch:
+        keys += rows_in(batch)
+        batch = outbox.exchange(batch, everything)
+    assert set(keys) == set(run.stored())
+    assert len(keys) == len(set(keys))
+
+
+def test_small_blocks_go_together(run, outbox):
+    for _ in range(40):
+        run.commit(3)
+    batch = outbox.exchange(None, everything)
+    assert len([message for message in batch.messages if message.topic == TOPICS.records("cell")]) == 1
+    assert len(rows_in(batch)) == 120
+
+
 def test_the_same_again_until_acknowledged(run, outbox):
     run.commit(100)
     first = outbox.exchange(None, everything)

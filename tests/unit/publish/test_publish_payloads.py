@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from daemon.engine import Outcome, Phase, Run
 from daemon.events import InstrumentFailed, MadeSafe, SegmentStarted, encode_event, kind_of
 from daemon.publish import payloads
-from daemon.publish.payloads import Origin
+from daemon.publish.payloads import Origin, Span
 from daemon.store.blocks import CELL_SCHEMA, Block
 from daemon.streams import PRESSURE_SCHEMA
 from tests.support.plans import charge, discharge, loop, plan, rest
@@ -43,7 +43,7 @@ def test_rows_come_back_bit_for_bit(voltage_volt, first_seq, data):
     block = cell_block(voltage_volt, first_seq)
     first = data.draw(st.integers(block.first_seq, block.last_seq))
     last = data.draw(st.integers(first, block.last_seq))
-    said = json.loads(payloads.records(ORIGIN, [block], CELL_SCHEMA, first, last), parse_constant=pytest.fail)
+    said = json.loads(payloads.records(ORIGIN, [Span(block, first, last)], CELL_SCHEMA), parse_constant=pytest.fail)
     assert [row["seq"] for row in said["rows"]] == list(range(first, last + 1))
     for row in said["rows"]:
         index = row["seq"] - first_seq
@@ -55,7 +55,7 @@ def test_rows_come_back_bit_for_bit(voltage_volt, first_seq, data):
 
 
 def test_the_envelope_says_which_rows_these_are():
-    said = json.loads(payloads.records(ORIGIN, [cell_block([3.0, 3.1, 3.2], 11)], CELL_SCHEMA, 12, 13))
+    said = json.loads(payloads.records(ORIGIN, [Span(cell_block([3.0, 3.1, 3.2], 11), 12, 13)], CELL_SCHEMA))
     assert said.pop("rows")[0]["seq"] == 12
     assert said == {
         "schema_minor": payloads.SCHEMA_MINOR,
@@ -68,9 +68,12 @@ def test_the_envelope_says_which_rows_these_are():
 
 
 def test_rows_of_several_blocks():
-    blocks = [cell_block([3.0, 3.1], 11, segment=1), cell_block([3.2], 13, segment=2, origin_second=200.0)]
-    blocks.append(cell_block([3.3, 3.4], 14, segment=3, origin_second=300.0))
-    said = json.loads(payloads.records(ORIGIN, blocks, CELL_SCHEMA, 12, 14))
+    spans = [
+        Span(cell_block([3.0, 3.1], 11, segment=1), 12, 12),
+        Span(cell_block([3.2], 13, segment=2, origin_second=200.0), 13, 13),
+        Span(cell_block([3.3, 3.4], 14, segment=3, origin_second=300.0), 14, 14),
+    ]
+    said = json.loads(payloads.records(ORIGIN, spans, CELL_SCHEMA))
     rows = [(row["seq"], row["segment"], row["test_time_second"], row["voltage_volt"]) for row in said["rows"]]
     assert rows == [(12, 1, 101.5, 3.1), (13, 2, 200.0, 3.2), (14, 3, 300.0, 3.3)]
 
@@ -78,7 +81,7 @@ def test_rows_of_several_blocks():
 def test_a_real_run_is_not_called_simulated():
     real = Origin(run_id="r", station="s", simulated=False, started_utc_second=0.0)
     said = [
-        payloads.records(real, [cell_block([3.0])], CELL_SCHEMA, 1, 1),
+        payloads.records(real, [Span(cell_block([3.0]), 1, 1)], CELL_SCHEMA),
         payloads.live(real, {"cell": cell_block([3.0])}, {}, 0.0),
         payloads.alarm(real, "run-held", "warning", "why"),
         payloads.rig_description(real, [CELL_SCHEMA]),

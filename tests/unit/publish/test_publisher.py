@@ -87,11 +87,11 @@ async def test_drained_means_that_what_was_stored_before_is_out(tmp_path, run):
     async with publisher_to(broker, tmp_path) as publisher:
         publisher.follow(run.directory, run.header)
         for _ in range(150):
-            await asyncio.to_thread(run.commit, 1)
-            publisher.nudge()
+            earlier = asyncio.create_task(publisher.drained(WITHIN_SECOND))
             await asyncio.to_thread(run.commit, 1)
             assert await publisher.drained(WITHIN_SECOND)
             assert broker.rows(0)[-1] == ("cell", run.run.rows)
+            assert await earlier
 
 
 async def test_a_run_that_can_not_be_read_is_not_drained_and_spoils_no_other(tmp_path, run):

@@ -1,17 +1,14 @@
-"""Rows, journal and charge as a reader sees them."""
+"""Rows and journal as a reader sees them."""
 
 import os
 from itertools import product
 
 import numpy as np
-import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from daemon.store import reading
 from daemon.store.errors import StoreError
-from daemon.store.reading import charge_ampere_hour, last_seq, read_journal, read_rows, read_snapshot
+from daemon.store.reading import last_seq, read_journal, read_rows, read_snapshot
 
 
 @pytest.fixture
@@ -96,34 +93,3 @@ def test_a_folder_nobody_may_write_to_can_be_read(stored, run_file, monkeypatch)
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert len(read_rows(run_path, "cell")) == 40
     assert not run_path.with_name(run_path.name + "-wal").exists()
-
-
-def table(segment, test_time_second, current_ampere):
-    return pd.DataFrame({"segment": segment, "test_time_second": test_time_second, "current_ampere": current_ampere})
-
-
-def test_charge_is_the_trapezoid_within_segments_only():
-    rows = table([1, 1, 1, 2, 2], [0.0, 3600.0, 7200.0, 90000.0, 93600.0], [1.0, 3.0, 3.0, -2.0, -2.0])
-    assert charge_ampere_hour(rows).tolist() == [0.0, 2.0, 5.0, 5.0, 3.0]
-
-
-def test_a_missing_current_is_bridged_within_the_longest_interval():
-    rows = table([1] * 4, [0.0, 3600.0, 7200.0, 10800.0], [1.0, np.nan, 1.0, 1.0])
-    assert charge_ampere_hour(rows).tolist() == [0.0, 0.0, 2.0, 3.0]
-    assert charge_ampere_hour(rows, longest_interval_second=3600.0).tolist() == [0.0, 0.0, 0.0, 1.0]
-
-
-@pytest.mark.parametrize("current", [[], [np.nan], [1.0], [np.nan, 1.0, np.nan]])
-def test_charge_needs_two_readings(current):
-    rows = table([1] * len(current), np.arange(len(current)) * 1.0, current)
-    assert charge_ampere_hour(rows).tolist() == [0.0] * len(current)
-
-
-@settings(deadline=None)
-@given(st.lists(st.tuples(st.floats(0.1, 10), st.floats(-1, 1)), min_size=2, max_size=30), st.data())
-def test_charge_of_the_parts_is_the_charge_of_the_whole(pairs, data):
-    interval, current = np.array(pairs).T
-    rows = table([1] * len(pairs), np.cumsum(interval), current)
-    cut = data.draw(st.integers(1, len(pairs) - 1))
-    parts = charge_ampere_hour(rows[: cut + 1])[-1] + charge_ampere_hour(rows[cut:])[-1]
-    assert parts == pytest.approx(charge_ampere_hour(rows)[-1], rel=1e-12, abs=1e-15)

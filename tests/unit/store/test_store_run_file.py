@@ -3,13 +3,13 @@
 import sqlite3
 from contextlib import closing
 
-import msgspec
 import numpy as np
 import pytest
 
 from daemon.store.blocks import Block, StreamSchema
 from daemon.store.errors import StoreError
 from daemon.store.reading import last_seq, read_header, read_journal, read_rows, read_snapshot
+from daemon.store.records import SCHEMA_VERSION, Snapshot, checksum
 from daemon.store.run_file import RunFile
 
 
@@ -20,7 +20,9 @@ def test_a_commit_is_there_for_the_next_owner(run_path, run_file, header, make_b
     with RunFile.open(run_path) as again:
         assert again.header == header
         assert (again.last_journal_seq, again.last_seq("cell")) == (3, 7)
-        assert read_snapshot(again) == msgspec.convert({"journal_seq": 3, "body": b"{}"}, type(read_snapshot(again)))
+        assert read_snapshot(again) == Snapshot(
+            journal_seq=3, schema_version=SCHEMA_VERSION, engine_version="1", body=b"{}"
+        )
         assert again.commit([make_entry(4)], [make_block(8, 1)], None) == 4
         assert [(entry.seq, entry.kind) for entry in read_journal(again)] == [
             (1, "run_started"),
@@ -68,11 +70,11 @@ def test_what_is_no_run_is_refused(tmp_path, opening):
 
 
 def test_a_later_schema_is_refused(run_path, run_file):
-    run_file.connection.execute("PRAGMA user_version = 2")
+    run_file.connection.execute("PRAGMA user_version = 3")
     run_file.close()
-    with pytest.raises(StoreError, match="schema version 2, this presscell reads 1"):
+    with pytest.raises(StoreError, match="schema version 3, this presscell reads 2"):
         RunFile.open(run_path)
-    with pytest.raises(StoreError, match="schema version 2"):
+    with pytest.raises(StoreError, match="schema version 3"):
         read_header(run_path)
 
 
@@ -182,3 +184,23 @@ def test_sealing_yields_to_a_reader(run_path, header, make_block, make_entry):
             assert len(read_rows(reader, "cell")) == 5
             run_file.seal()
         assert len(read_rows(run_path, "cell")) == 5
+
+
+def test_a_snapshot_says_which_engine_made_it(run_path, run_file, make_entry):
+    run_file.commit([make_entry(1)], [], b"{}")
+    assert read_snapshot(run_file).engine_version == "1"
+    run_file.close()
+    with RunFile.open(run_path, engine_version="7") as newer:
+        newer.commit([make_entry(2)], [], b"{}")
+        assert (newer.header.engine_version, read_snapshot(newer).engine_version) == ("1", "7")
+        newer.connection.execute("UPDATE snapshot SET engine_version = '8'")
+        with pytest.raises(StoreError, match="snapshot fails its checksum"):
+            read_snapshot(newer)
+
+
+def test_a_header_of_another_meaning_is_said_like_damage(run_path, run_file):
+    body = b'{"run_id": 7}'
+    run_file.connection.execute("UPDATE header SET body = ?, checksum = ?", (body, checksum(body)))
+    run_file.close()
+    with pytest.raises(StoreError, match="the header can't be understood: .*; use the presscell that wrote it"):
+        read_header(run_path)
