@@ -6,21 +6,22 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.bench_process import BenchProcess
 from daemon.bench_rig import wiring_of
 from daemon.clock import BenchClock, ControlPort, real_second, real_utc_second
 from daemon.engine import Run
-from daemon.placing import Placement, Sources, new_run_id, place_new
+from daemon.placing import Placement, Sources, make_run_directory, new_run_id, place_new
 from daemon.plan import Plan
 from daemon.publish.client import BrokerAddress, MqttOutlet
 from daemon.publish.embedded import EmbeddedBroker
 from daemon.publish.publisher import Publisher
 from daemon.publish.topics import StationTopics
 from daemon.runner import Progress, Runner
-from daemon.wiring import check_needs, connect_rig
+from daemon.store.records import RUN_FILE_NAME
+from daemon.wiring import check_needs, connect_rig, plan_on_rig
 
 SITE, STATION = "simulated", "bench"
 BENCH_LOG_NAME = "bench.jsonl"
@@ -45,6 +46,17 @@ class Simulation:
     pace: float | None
     seed: int
     broker: BrokerAddress | None
+    run_id: str = field(default_factory=lambda: new_run_id(STATION, real_utc_second()))
+
+    @property
+    def directory(self) -> Path:
+        """The run's own folder."""
+        return self.data_directory / self.run_id
+
+    @property
+    def run_file(self) -> Path:
+        """Where its rows are, as soon as there is a run."""
+        return self.directory / RUN_FILE_NAME
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +87,7 @@ async def simulate(simulation: Simulation, listeners: Listeners) -> Finished:
         BenchStartError, BenchGoneError, MissingRoleError, StoreError, DriverError.
     """
     began_second = real_second()
-    run_id = new_run_id(STATION, real_utc_second())
+    run_id, directory = simulation.run_id, simulation.directory
     placement = Placement(
         station=STATION,
         data_directory=simulation.data_directory,
@@ -85,14 +97,14 @@ async def simulate(simulation: Simulation, listeners: Listeners) -> Finished:
         simulated=True,
         seed=simulation.seed,
     )
-    directory = simulation.data_directory / run_id
-    directory.mkdir(parents=True)
+    make_run_directory(directory)
     async with (
         _bench(simulation, directory / BENCH_LOG_NAME) as (bench, clock),
         _publishing(simulation, clock, listeners.broker) as publisher,
     ):
         wiring = wiring_of(bench, simulation.potentiostat_driver)
         check_needs(simulation.plan, wiring)
+        plan = plan_on_rig(simulation.plan, wiring)
         rig = await connect_rig(wiring, clock)
 
         def tell(progress: Progress) -> None:
@@ -100,9 +112,7 @@ async def simulate(simulation: Simulation, listeners: Listeners) -> Finished:
             listeners.progress(progress)
 
         try:
-            placed = place_new(
-                run_id, simulation.plan, simulation.sources, placement=placement, rig=rig, clock=clock, tell=tell
-            )
+            placed = place_new(run_id, plan, simulation.sources, placement=placement, rig=rig, clock=clock, tell=tell)
             publisher.follow(directory, placed.header)
             with _stopping_on_signals(placed.runner):
                 run = await placed.carry_out()

@@ -40,8 +40,13 @@ class HostTimer:
 
     @property
     def elapsed_second(self) -> float:
-        """How long the present rest has lasted."""
-        return self._now() - self._started_second
+        """How long the present rest has lasted, or did."""
+        return min(self._now(), self.ends_at_second) - self._started_second
+
+    def take_up(self, token: str, program: SegmentProgram, started_second: float) -> None:
+        """Go on timing a rest that another timer began at a second of the same clock."""
+        self._token, self._started_second = token, started_second
+        self.ends_at_second = started_second + program.duration_second
 
     async def connect(self) -> Identity:
         """There is nobody to ask."""

@@ -17,6 +17,7 @@ from daemon.plan import Plan
 from daemon.recover import check_same_instruments, left_run
 from daemon.rig import Rig
 from daemon.runner import Progress, Runner
+from daemon.store.errors import StoreError
 from daemon.store.records import RUN_FILE_NAME, RunHeader
 from daemon.store.run_file import RunFile
 from daemon.streams import STREAMS
@@ -76,6 +77,15 @@ def new_run_id(station: str, utc_second: float) -> str:
     return f"{station}-{stamp}-{secrets.token_hex(3)}"
 
 
+def make_run_directory(directory: Path) -> None:
+    """A run's own folder, and those above it; one that is there stays. Raises `StoreError`."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"this folder can't be made: {error.strerror}"
+        raise StoreError(directory, what, "name a data directory that may be written") from error
+
+
 def place_new(
     run_id: str,
     plan: Plan,
@@ -92,7 +102,7 @@ def place_new(
         StoreError: the file can't be made.
     """
     directory = placement.data_directory / run_id
-    directory.mkdir(parents=True, exist_ok=True)
+    make_run_directory(directory)
     header = RunHeader(
         run_id=run_id,
         engine_version=str(ENGINE_VERSION),

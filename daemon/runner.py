@@ -151,6 +151,7 @@ class Runner:
     async def _carry(self, first: RunStarted | Resumed) -> None:
         self._loggers = await loggers_of(self._rig, self._clock, self._zero_second)
         if isinstance(first, Resumed):
+            self._take_up_timer()
             await self._note_gaps(self.run_time_second - first.away_second)
         await self._submit(first)
         if isinstance(first, Resumed) and not self._has_ended:
@@ -159,6 +160,12 @@ class Runner:
             await self._wait()
             if not self._has_ended:
                 await self._supervise()
+
+    def _take_up_timer(self) -> None:
+        """Where no instrument knows how long a rest has lasted, the run does."""
+        timer, started_second = self._rig.host_timer, self.run.segment_started_second
+        if timer is not None and started_second is not None and not self.run.segment_ended:
+            timer.take_up(self._token, program_for(self.run.step), self._zero_second + started_second)
 
     @property
     def _has_ended(self) -> bool:
@@ -367,7 +374,9 @@ class Runner:
         program = program_for(self.run.step)
         token = segment_token(self._run_id, effect.segment)
         try:
-            started_second = await self._link.ask(lambda: potentiostat.start_segment(token, program, again=effect.again))
+            started_second = await self._link.ask(
+                lambda: potentiostat.start_segment(token, program, again=effect.again)
+            )
         except DriverError as error:
             await self._failed("potentiostat", error)
             return

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from daemon.placing import Sources
 from daemon.service import Daemon, RefusedRequestError
 from daemon.store.errors import StoreError
@@ -138,8 +140,8 @@ def _events(path: Path, after_seq: int) -> list[dict[str, Any]]:
             "run_time_second": entry.run_time_second,
             "utc_second": entry.utc_second,
             "kind": entry.kind,
-            "event": json.loads(entry.body),
+            "event": msgspec.to_builtins(stored_event(path, entry)),
         }
         for entry in read_journal(path, after_seq=after_seq)
-        if entry.kind not in {"block_stored", "readings_stored"} and stored_event(path, entry)
+        if entry.kind not in {"block_stored", "readings_stored"}
     ]

@@ -22,7 +22,8 @@ def stored_plan(path: Path, header: RunHeader) -> Plan:
 
 def stored_event(path: Path, entry: JournalEntry) -> Event:
     """The event of a journal entry. Raises `StoreError` when it can't be understood."""
-    return decoded(path, f"journal row {entry.seq}", decode_event, entry.body)
+    event: Event = decoded(path, f"journal row {entry.seq}", decode_event, entry.body)
+    return event
 
 
 def stored_run(path: Path, snapshot: Snapshot) -> Run:
@@ -33,11 +34,13 @@ def stored_run(path: Path, snapshot: Snapshot) -> Run:
 def run_to_go_on(path: Path, snapshot: Snapshot) -> Run:
     """The state of a run, for carrying it on. Raises `StoreError` also when other versions than these stored it."""
     if (snapshot.schema_version, snapshot.engine_version) != (SCHEMA_VERSION, str(ENGINE_VERSION)):
-        what = f"its state is {_versions(snapshot)}, and this presscell goes on with {_versions()} only"
+        what = f"its state is {_versions(snapshot)}; this presscell only goes on with one {_versions()}"
         raise StoreError(path, what, f"{WHOSE_ADVICE}, or bring the cell to open circuit by hand")
     return stored_run(path, snapshot)
 
 
 def _versions(snapshot: Snapshot | None = None) -> str:
-    schema, engine = (snapshot.schema_version, snapshot.engine_version) if snapshot else (SCHEMA_VERSION, ENGINE_VERSION)
+    schema, engine = (
+        (snapshot.schema_version, snapshot.engine_version) if snapshot else (SCHEMA_VERSION, ENGINE_VERSION)
+    )
     return f"of schema {schema} and engine {engine}"

@@ -98,8 +98,11 @@ def _carried_out(simulation: Simulation, view: LiveView) -> Finished:
     try:
         return asyncio.run(run_simulation(simulation, Listeners(progress=view.show, broker=_announce)))
     except (BenchStartError, BenchGoneError, MissingRoleError, StoreError, DriverError) as error:
-        refuse(f"The simulation ended early: {error}\nRows stored until then are in {simulation.data_directory}.")
+        kept = f"\nRows stored until then are in {simulation.directory}." if simulation.run_file.exists() else ""
+        refuse(f"The simulation ended early: {error}{kept}")
     except KeyboardInterrupt:
+        if simulation.run_file.exists():
+            refuse(f"Interrupted. Rows stored until then are in {simulation.directory}.")
         refuse("Interrupted before anything was switched on.")
 
 

@@ -47,12 +47,13 @@ class Mosquitto:
     def address(self) -> BrokerAddress:
         return BrokerAddress("127.0.0.1", self.port)
 
-    def start(self) -> None:
+    def start(self, whole_config: str = "") -> None:
         """Answers when it says that it runs."""
         config = self.folder / "mosquitto.conf"
         owner = "user root\n" if os.geteuid() == 0 else ""
         config.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n{owner}"
+            whole_config
+            or f"listener {self.port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n{owner}"
             f"persistence true\npersistence_location {self.folder}/\nautosave_on_changes true\nautosave_interval 1\n"
             f"max_queued_messages 0\nlog_dest stderr\nlog_type information\nlog_type error\nconnection_messages false\n"
             f"{self.more_config}\n"

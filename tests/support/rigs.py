@@ -4,14 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-import msgspec
 import numpy as np
 import pandas as pd
 
 from daemon.engine import Run, decode_run
 from daemon.events import Event, Resumed, RunStarted, SegmentEnded, SegmentRecord, decode_event
 from daemon.host_timer import HostTimer
-from daemon.placing import place_left
+from daemon.placing import Placement, Sources, place_left, place_new
 from daemon.plan import Plan
 from daemon.pressure import PressureCalibration
 from daemon.recover import RUN_FILE_NAME
@@ -20,15 +19,15 @@ from daemon.runner import Progress, Runner
 from daemon.store.blocks import Block
 from daemon.store.compaction import Compaction
 from daemon.store.reading import read_journal, read_rows, read_snapshot
-from daemon.store.records import JournalEntry, RunHeader
+from daemon.store.records import JournalEntry
 from daemon.store.run_file import RunFile
-from daemon.streams import STREAMS
 from tests.support.instruments import Diary, JumpingClock, ScriptedDevice, ScriptedPotentiostat
 
 RUN_ID = "tested-20261122T120000Z-a1b2c3"
 ZERO_SECOND = 1000.0
 """The clock's second at which the runs begin."""
 EVERY_SECOND = 10.0
+SOURCES = Sources(protocol_name="p.yaml", protocol_text="", cell_name="c.yaml", cell_text="")
 CALIBRATION = PressureCalibration(newton_per_unit=9.80665, area_square_metre=7.854e-5)
 
 
@@ -71,13 +70,14 @@ class Scripted:
     ) -> None:
         """`beside` makes the load cell, thermometer and chamber, by role."""
         self.directory = folder / RUN_ID
-        self.directory.mkdir(parents=True)
         self.diary: Diary = []
         self.clock = JumpingClock(ZERO_SECOND)
         self.device = device or ScriptedDevice()
         self.rig = rig_of(self.device, self.clock, self.diary, log_only=log_only, **beside)
-        header = header_of(plan, self.rig, self.clock)
-        self.file = WatchedRunFile.create(self.path, header, STREAMS, busy_timeout_second=0.0).watch(self.diary)
+        place_new(
+            RUN_ID, plan, SOURCES, placement=placement_in(folder), rig=self.rig, clock=self.clock, tell=tell
+        ).close()
+        self.file = WatchedRunFile.open(self.path, busy_timeout_second=0.0).watch(self.diary)
         self.runner = Runner(
             Run(plan=plan),
             self.rig,
@@ -105,6 +105,10 @@ class Scripted:
         return [entry for entry in self.diary if entry[0] in of_interest]
 
 
+def placement_in(folder: Path) -> Placement:
+    return Placement(station="tested", data_directory=folder, supervise_every_second=EVERY_SECOND, simulated=True)
+
+
 def rig_of(
     device: ScriptedDevice,
     clock: JumpingClock,
@@ -119,43 +123,22 @@ def rig_of(
     return Rig("rig1", potentiostat, identities, pressure_calibration=CALIBRATION, temperature_every_second=5.0, **made)
 
 
-def header_of(plan: Plan, rig: Rig, clock: JumpingClock) -> RunHeader:
-    return RunHeader(
-        run_id=RUN_ID,
-        engine_version="1",
-        simulated=True,
-        station="tested",
-        rig="rig1",
-        started_utc_second=clock.utc_second(),
-        clock_epoch=clock.epoch,
-        zero_second=ZERO_SECOND,
-        protocol_name="p.yaml",
-        protocol_text="",
-        cell_name="c.yaml",
-        cell_text="",
-        plan_json=msgspec.json.encode(plan),
-        seed=None,
-        supervise_every_second=EVERY_SECOND,
-        instruments={
-            role: {"maker": who.maker, "model": who.model, "serial_number": who.serial_number}
-            for role, who in rig.identities.items()
-        },
-    )
-
-
 async def take_up(
     directory: Path,
     device: ScriptedDevice,
     now_second: float,
     *,
-    diary: Diary | None = None,
     log_only: bool = False,
+    lets_go_after_second: float | None = None,
     **beside: Callable[[JumpingClock], Any],
 ) -> Run:
     """Carry a run on that was left, as the next daemon does, with drivers of its own on the same instruments."""
     clock = JumpingClock(now_second)
-    rig = rig_of(device, clock, diary if diary is not None else [], log_only=log_only, **beside)
-    placed = place_left(directory, rig, clock, "kill -9", lambda _: None)
+    placed = place_left(
+        directory, rig_of(device, clock, [], log_only=log_only, **beside), clock, "kill -9", lambda _: None
+    )
+    if lets_go_after_second is not None:
+        clock.at(now_second + lets_go_after_second, placed.runner.let_go)
     try:
         return await placed.carry_out()
     finally:

@@ -79,3 +79,14 @@ def test_a_bad_station_is_refused_at_its_line(command_line):
     assert done.returncode == 1
     assert [int(line) for line in re.findall(r"station\.yaml:(\d+):", done.stderr)] == [5, 6]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("data", "why"), [("protocol.yaml", "Not a directory"), ("/proc/none", "No such file")])
+def test_a_data_directory_that_cannot_be_is_said_in_a_sentence(command_line, data, why):
+    command_line.write("protocol.yaml", HEAD + "  - {step: open_circuit_voltage, until_time: 60 s}\n")
+    done = command_line.run("simulate", "protocol.yaml", "--data", data)
+    assert done.returncode == 1
+    assert f"this folder can't be made: {why}" in done.stderr
+    assert "name a data directory that may be written" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Rows stored" not in done.stderr

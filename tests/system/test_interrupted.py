@@ -3,11 +3,14 @@
 import random
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
+from daemon.engine import Phase
+from daemon.result import read_result
 from daemon.store.reading import read_rows
 from tests.support.command_line import CommandLine, children_of
 
@@ -17,7 +20,12 @@ method:
   - {step: open_circuit_voltage, id: rest, until_time: 60 s}
   - {step: cycle, id: fast, rate_C: 2, cycle_count: 20}
 """
+BENCH = Path(__file__).parents[2] / "config" / "bench" / "potentiostat_only.yaml"
 BENCH_ENDS_WITHIN_SECOND = 60.0
+LOOK_EVERY_SECOND, LOOKS = 0.02, 2000
+DRIVEN_AMPERE = 1e-3
+AFTER_DEATH_SECOND = 60.0
+"""How long a segment must have gone on after the last row that was stored: more than a daemon takes to store one."""
 
 
 def kill_at(process: subprocess.Popen[str], moment_second: float, number: signal.Signals) -> None:
@@ -57,22 +65,82 @@ def test_asked_to_stop(command_line, bench_log, number, seed):
     assert last["test_time_second"] == pytest.approx(last_open["bench_second"], abs=1.0)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_killed(command_line, bench_log, watched, seed):
-    process = command_line.start(CYCLING, "--speed", "400")
-    moment_second = random.Random(seed).uniform(1.5, 6.0)
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(moment_second)
-    bench_has_ended = [watched(pid) for pid in children_of(process.pid)]
-    process.kill()
-    process.communicate()
-    assert all(wait_for_end(BENCH_ENDS_WITHIN_SECOND) for wait_for_end in bench_has_ended)
+def start_cycling(command_line: CommandLine) -> subprocess.Popen[str]:
+    """A simulation on a cell that is warm and takes 20 minutes for a charge, in 3 s; its run's file is there."""
+    process = command_line.start(CYCLING, "--speed", "400", "--bench", str(BENCH))
+    wait_until(process, lambda: list(command_line.data.glob("*/run.sqlite")))
+    return process
+
+
+def wait_until(process: subprocess.Popen[str], seen: Callable[[], object]) -> None:
+    """Let it run until something is seen."""
+    for _ in range(LOOKS):
+        if seen():
+            return
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(LOOK_EVERY_SECOND)
+    pytest.fail("what is waited for does not come")
+
+
+@pytest.fixture
+def kill(watched) -> Callable[[subprocess.Popen[str], float], None]:
+    """kill -9 after a while; then the bench is awaited, which runs on until no instrument is busy."""
+
+    def at(process: subprocess.Popen[str], moment_second: float) -> None:
+        bench_has_ended = [watched(pid) for pid in children_of(process.pid)]
+        assert bench_has_ended
+        kill_at(process, moment_second, signal.SIGKILL)
+        process.communicate()
+        assert all(wait_for_end(BENCH_ENDS_WITHIN_SECOND) for wait_for_end in bench_has_ended)
+
+    return at
+
+
+def assert_what_was_stored_can_be_read(directory: Path) -> None:
+    result = read_result(directory)
+    assert result.run.phase is not Phase.FINISHED
+    rows = read_rows(directory / "run.sqlite", "cell")
+    assert rows["seq"].tolist() == list(range(1, len(rows) + 1))
+    assert len(rows) == result.run.rows
+
+
+def last_driven(outputs: list[dict[str, Any]]) -> tuple[str, dict[str, Any]] | None:
+    """What flowed last, when a current did, and how it ended: the line before the last tells, the last has none."""
+    began, ended = outputs[-2:]
+    assert (began["relay"], ended["relay"]) == ("closed", "open")
+    if abs(began["current_ampere"]) < DRIVEN_AMPERE:
+        return None
+    return "charge" if began["current_ampere"] > 0 else "discharge", ended
+
+
+def assert_it_ended_at_its_limit(half: str, ended: dict[str, Any]) -> None:
+    reached, limit = {"charge": ("max_voltage_volt", 3.7), "discharge": ("min_voltage_volt", 2.0)}[half]
+    assert ended[reached] == pytest.approx(limit, abs=0.006)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_at_any_moment(command_line, bench_log, kill, seed):
+    process = start_cycling(command_line)
+    kill(process, random.Random(seed).uniform(0.0, 4.5))
     directory = run_directory(command_line)
     assert_the_cell_was_spared(directory, bench_log)
-    outputs = bench_log(directory, "output")
-    if outputs and outputs[-1]["current_ampere"]:
-        reached = {True: "max_voltage_volt", False: "min_voltage_volt"}[outputs[-1]["current_ampere"] > 0]
-        limit = {"max_voltage_volt": 3.7, "min_voltage_volt": 2.0}[reached]
-        assert outputs[-1][reached] == pytest.approx(limit, abs=0.006)
-    rows = read_rows(directory / "run.sqlite", "cell")
-    assert (np.diff(rows["seq"]) == 1).all()
+    assert_what_was_stored_can_be_read(directory)
+    driven = last_driven(bench_log(directory, "output"))
+    if driven is not None:
+        assert_it_ended_at_its_limit(*driven)
+
+
+@pytest.mark.parametrize(("half", "seed"), [("charge", 10), ("discharge", 11)])
+def test_segment_ends_at_its_own_limit_when_the_daemon_is_killed_under_way(command_line, bench_log, kill, half, seed):
+    process = start_cycling(command_line)
+    (directory,) = command_line.data.iterdir()
+    sign = {"charge": 1, "discharge": -1}[half]
+    wait_until(process, lambda: bench_log(directory, "output")[-1]["current_ampere"] * sign > DRIVEN_AMPERE)
+    kill(process, random.Random(seed).uniform(0.0, 1.0))
+    assert_the_cell_was_spared(directory, bench_log)
+    assert_what_was_stored_can_be_read(directory)
+    found, ended = last_driven(bench_log(directory, "output"))
+    assert found == half
+    assert_it_ended_at_its_limit(half, ended)
+    last_row = read_rows(directory / "run.sqlite", "cell").iloc[-1]
+    assert ended["bench_second"] - last_row["test_time_second"] > AFTER_DEATH_SECOND

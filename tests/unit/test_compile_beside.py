@@ -7,8 +7,12 @@ import pytest
 from daemon.compile import load_plan
 from daemon.interlock_table import limited_by_sensor
 from daemon.plan import Equilibration, Interlock, LoopStep, Plan, RestStep, SetStep
+from daemon.pressure import PressureCalibration
 from daemon.walk import expected_second, next_step, steps_to_come
+from daemon.wiring import LoadCellWiring, RigWiring, plan_on_rig
+from drivers.and_weighing.codec import AndFormat
 from drivers.keithley.limits import LIMITS_2450
+from drivers.registry import LoadCellConnection
 from drivers.roles import PotentiostatLimits
 from protocols.errors import Problem, ProblemsFound
 
@@ -145,6 +149,16 @@ def test_a_load_cell_bears_four_fifths_of_its_nominal_force(nominal_newton: floa
         ("pressure_high", high, origin),
     ]
     assert [row.name for row in limited] == [row.name for row in table]
+
+
+@pytest.mark.parametrize(("nominal_newton", "high"), [(1000.0, 8e6), (5000.0, 20e6), (None, 20e6)])
+def test_a_plan_on_a_rig_is_bound_to_its_load_cell(nominal_newton: float | None, high: float) -> None:
+    plan = plan_of("open_circuit_voltage, until_time: 1 h")
+    calibration = PressureCalibration(newton_per_unit=9.8, area_square_metre=1e-4, nominal_newton=nominal_newton)
+    connection = LoadCellConnection(name="l", address="127.0.0.1:1", frame_format=AndFormat(unit="kg"), baud=9600)
+    load_cell = LoadCellWiring(driver="and.indicator", connection=connection, calibration=calibration)
+    assert row(plan_on_rig(plan, RigWiring(name="rig1", load_cell=load_cell)), "pressure_high").high == high
+    assert plan_on_rig(plan, RigWiring(name="rig1")) == plan
 
 
 def test_a_rig_without_a_potentiostat_records() -> None:

@@ -9,7 +9,7 @@ import pytest
 from daemon.events import Event
 from daemon.store.blocks import CELL_SCHEMA
 from daemon.store.reading import read_rows
-from daemon.store.records import TABLES
+from daemon.store.records import SCHEMA_VERSION, TABLES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "run-file.md").read_text(encoding="utf-8")
 
@@ -49,3 +49,4 @@ def test_every_table_and_every_kind_of_event_is_explained():
     tables = re.findall(r"CREATE TABLE (\w+)", TABLES)
     kinds = [str(event.__struct_config__.tag) for event in Event.__args__]
     assert [name for name in (*tables, *kinds) if f"`{name}`" not in PAGE] == []
+    assert f"`PCel`, {SCHEMA_VERSION} " in PAGE

@@ -4,6 +4,7 @@ import os
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from daemon.store import reading

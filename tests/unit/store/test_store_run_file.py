@@ -37,7 +37,7 @@ def test_the_file_is_as_durable_as_it_says(run_file):
     def pragma(name):
         return run_file.connection.execute(f"PRAGMA {name}").fetchone()[0]
 
-    assert (pragma("journal_mode"), pragma("synchronous"), pragma("user_version")) == ("wal", 2, 1)
+    assert (pragma("journal_mode"), pragma("synchronous"), pragma("user_version")) == ("wal", 2, SCHEMA_VERSION)
 
 
 def test_two_owners_are_one_too_many(run_path, run_file, header):
@@ -202,5 +202,5 @@ def test_a_header_of_another_meaning_is_said_like_damage(run_path, run_file):
     body = b'{"run_id": 7}'
     run_file.connection.execute("UPDATE header SET body = ?, checksum = ?", (body, checksum(body)))
     run_file.close()
-    with pytest.raises(StoreError, match="the header can't be understood: .*; use the presscell that wrote it"):
+    with pytest.raises(StoreError, match=r"the header can't be understood: .*; use the presscell that wrote it"):
         read_header(run_path)
