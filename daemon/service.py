@@ -13,6 +13,7 @@ from daemon.clock import BenchClock, Clock, ControlPort, MonotonicClock
 from daemon.compile import compile_protocol
 from daemon.engine import Phase
 from daemon.placing import PlacedRun, Placement, Sources, new_run_id, place_left, place_new
+from daemon.publish.publisher import Publisher
 from daemon.recover import rig_of, unfinished_runs
 from daemon.rig import Rig
 from daemon.runner import Progress
@@ -54,8 +55,16 @@ class Daemon:
     Leaving it leaves the runs: their segments go on in the instruments, and the next daemon takes them up.
     """
 
-    def __init__(self, station: StationSettings, rigs: Mapping[str, RigSettings], clock: Clock) -> None:
+    def __init__(
+        self,
+        station: StationSettings,
+        rigs: Mapping[str, RigSettings],
+        clock: Clock,
+        publisher: Publisher | None = None,
+    ) -> None:
+        """Owns nothing yet. `publisher` is one that is running; None publishes nothing."""
         self.station = station
+        self._publisher = publisher
         self._rigs = rigs
         self._clock = clock
         self._data = Path(station.data)
@@ -189,6 +198,8 @@ class Daemon:
     def _carry(self, rig_name: str, rig: Rig, placed: PlacedRun) -> None:
         busy = Busy(rig, placed)
         self._busy[rig_name] = busy
+        if self._publisher is not None:
+            self._publisher.follow(placed.directory, placed.header)
         busy.task = asyncio.create_task(self._carry_out(rig_name, busy), name=placed.header.run_id)
 
     async def _carry_out(self, rig_name: str, busy: Busy) -> None:
@@ -204,6 +215,8 @@ class Daemon:
             await busy.rig.close()
 
     def _told(self, rig_name: str, progress: Progress) -> None:
+        if self._publisher is not None:
+            self._publisher.nudge()
         if rig_name in self._busy:
             self._busy[rig_name].progress = progress
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import logging
 import signal
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import click
 
 from daemon.cli.files import read_text, refuse, show_problems, shown_name
-from daemon.clock import BenchGoneError
+from daemon.clock import BenchGoneError, Clock
+from daemon.publish.client import BrokerAddress, MqttOutlet
+from daemon.publish.publisher import Publisher
+from daemon.publish.topics import StationTopics
 from daemon.service import Daemon, RefusedRequestError, checked, clock_of
 from daemon.socket_api import SOCKET_NAME, serving
 from daemon.station import load_station
@@ -35,9 +40,28 @@ def serve(station: Path, until_idle: bool) -> None:
     if errors_in(file.problems):
         refuse("The daemon was not started.")
     try:
-        asyncio.run(_serve(*checked(file), until_idle=until_idle))
+        settings, rigs = checked(file)
+        Path(settings.data).mkdir(parents=True, exist_ok=True)
+        asyncio.run(_serve(settings, rigs, until_idle=until_idle))
     except (StoreError, BenchGoneError, RefusedRequestError, OSError) as error:
         refuse(f"The daemon cannot run: {error}")
+
+
+@contextlib.asynccontextmanager
+async def _publishing(station: StationSettings, clock: Clock) -> AsyncIterator[Publisher | None]:
+    """Publish to the station's broker, what an earlier daemon could not bring there first; None when it names none."""
+    if station.mqtt is None:
+        yield None
+        return
+    said, address = station.mqtt, BrokerAddress.parse(station.mqtt.broker)
+    password = None
+    if said.password_file is not None:
+        password = read_text(Path(said.password_file)).partition("\n")[0]
+    outlet = MqttOutlet(dataclasses.replace(address, username=said.username, password=password))
+    topics = StationTopics(station.site, station.station)
+    async with Publisher(outlet, topics, Path(station.data), clock) as publisher:
+        await publisher.resume()
+        yield publisher
 
 
 async def _serve(station: StationSettings, rigs: Mapping[str, RigSettings], *, until_idle: bool) -> None:
@@ -48,7 +72,11 @@ async def _serve(station: StationSettings, rigs: Mapping[str, RigSettings], *, u
     clock = await clock_of(station)
     try:
         socket_path = Path(station.data) / SOCKET_NAME
-        async with Daemon(station, rigs, clock) as daemon, serving(daemon, socket_path):
+        async with (
+            _publishing(station, clock) as publisher,
+            Daemon(station, rigs, clock, publisher) as daemon,
+            serving(daemon, socket_path),
+        ):
             click.echo(f"{station.station} serves {', '.join(rigs)}; talk to it at {socket_path}", err=True)
             ends: list[asyncio.Task[object]] = [asyncio.create_task(asked_to_end.wait())]
             if until_idle:

@@ -118,11 +118,14 @@ class Publisher:
         self._thread.shutdown()
 
     def follow(self, run_directory: Path, header: RunHeader) -> None:
-        """Publish a run from its first row the sink hasn't got, while it grows and after it.
+        """Publish a run from its first row the sink hasn't got, while it grows and after it. Twice is once.
 
         Raises:
             ValueError: the rig's name can't be a level of a topic.
         """
+        if any(feed.outbox.header.run_id == header.run_id for feed in self._feeds):
+            self.nudge()
+            return
         topics = self._topics.rig(header.rig)
         feed = _Feed(Outbox(run_directory / RUN_FILE_NAME, header, topics, self._cursors))
         self._feeds.append(feed)

@@ -24,8 +24,6 @@ BENCH = Path(__file__).parents[2] / "config" / "bench" / "potentiostat_only.yaml
 BENCH_ENDS_WITHIN_SECOND = 60.0
 LOOK_EVERY_SECOND, LOOKS = 0.02, 2000
 DRIVEN_AMPERE = 1e-3
-AFTER_DEATH_SECOND = 60.0
-"""How long a segment must have gone on after the last row that was stored: more than a daemon takes to store one."""
 
 
 def kill_at(process: subprocess.Popen[str], moment_second: float, number: signal.Signals) -> None:
@@ -36,7 +34,7 @@ def kill_at(process: subprocess.Popen[str], moment_second: float, number: signal
 
 
 def run_directory(command_line: CommandLine) -> Path:
-    (directory,) = command_line.data.iterdir()
+    (directory,) = (path for path in command_line.data.iterdir() if path.is_dir())
     return directory
 
 
@@ -118,7 +116,7 @@ def assert_it_ended_at_its_limit(half: str, ended: dict[str, Any]) -> None:
     assert ended[reached] == pytest.approx(limit, abs=0.006)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_killed_at_any_moment(command_line, bench_log, kill, seed):
     process = start_cycling(command_line)
     kill(process, random.Random(seed).uniform(0.0, 4.5))
@@ -135,12 +133,17 @@ def test_segment_ends_at_its_own_limit_when_the_daemon_is_killed_under_way(comma
     process = start_cycling(command_line)
     (directory,) = command_line.data.iterdir()
     sign = {"charge": 1, "discharge": -1}[half]
-    wait_until(process, lambda: bench_log(directory, "output")[-1]["current_ampere"] * sign > DRIVEN_AMPERE)
+
+    def flows() -> bool:
+        return any(line["current_ampere"] * sign > DRIVEN_AMPERE for line in bench_log(directory, "output")[-1:])
+
+    wait_until(process, flows)
     kill(process, random.Random(seed).uniform(0.0, 1.0))
     assert_the_cell_was_spared(directory, bench_log)
     assert_what_was_stored_can_be_read(directory)
     found, ended = last_driven(bench_log(directory, "output"))
     assert found == half
     assert_it_ended_at_its_limit(half, ended)
-    last_row = read_rows(directory / "run.sqlite", "cell").iloc[-1]
-    assert ended["bench_second"] - last_row["test_time_second"] > AFTER_DEATH_SECOND
+    (lost,) = bench_log(directory, "owner_lost")
+    assert lost["busy"]
+    assert ended["bench_second"] > lost["bench_second"]
