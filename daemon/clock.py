@@ -178,6 +178,10 @@ class StreamedCable(Protocol):
         """Wait until so many bytes have come since it was opened; false when they do not in time."""
         ...
 
+    def count_from(self, total: int) -> None:
+        """Take the next byte for the one after `total`."""
+        ...
+
     def stamp(self, marks: Sequence[tuple[int, float]]) -> None:
         """Say when bytes came: running offset after each frame, and the clock's second."""
         ...
@@ -203,6 +207,7 @@ class BenchClock:
         self._waiters: list[tuple[float, asyncio.Future[None]]] = []
         self._moving: asyncio.Task[None] | None = None
         self._cables: dict[str, StreamedCable] = {}
+        self._names: dict[str, str] = {}
         self.stop_every_second: float | None = 1.0
 
     @classmethod
@@ -212,11 +217,37 @@ class BenchClock:
         hello = await control.ask("hello")
         began_second = round(hello["utc_second"] - hello["now_second"])
         epoch = f"bench {hello['name']} {hello['seed']} {began_second}"
-        return cls(control, hello["now_second"], hello["utc_second"], pace, epoch)
+        clock = cls(control, hello["now_second"], hello["utc_second"], pace, epoch)
+        clock._names = {cable["address"]: name for name, cable in hello.get("cables", {}).items()}
+        return clock
+
+    def cable_at(self, address: str) -> str:
+        """What the bench calls the cable at an address. Raises `BenchGoneError` when it has none there."""
+        if address not in self._names:
+            raise BenchGoneError(f"the bench has no cable at {address}; it has {', '.join(self._names)}")
+        return self._names[address]
 
     def watch(self, name: str, cable: StreamedCable) -> None:
         """From now on time moves on only when what the bench has sent on this cable is there."""
         self._cables[name] = cable
+
+    async def sent_total(self, address: str) -> int | None:
+        """How many bytes the instrument at an address has sent; None when the bench knows of none, or is gone."""
+        try:
+            # A first answer may overtake what waits at the bench to be heard on another cable; a second doesn't.
+            await self._control.ask("hello")
+            hello = await self._control.ask("hello")
+        except BenchGoneError:
+            return None
+        plain = address.removeprefix("socket://")
+        return next((int(said["sent_total"]) for said in hello["cables"].values() if said["address"] == plain), None)
+
+    async def count_from_now(self) -> None:
+        """What was sent on watched cables before they were opened here is not waited for. Raises `BenchGoneError`."""
+        if self._cables:
+            sent = (await self._control.ask("cables"))["cables"]
+            for name, cable in self._cables.items():
+                cable.count_from(sent[name]["sent_total"])
 
     def join(self) -> None:
         """See `Clock`."""

@@ -148,7 +148,8 @@ class Daemon:
     async def idle(self) -> None:
         """Wait until no run is going on."""
         while self._busy:
-            await asyncio.gather(*(busy.task for busy in self._busy.values() if busy.task is not None))
+            # Not gather: who gives up waiting must not cancel what carries runs out.
+            await asyncio.wait([busy.task for busy in self._busy.values() if busy.task is not None])
 
     def directory_of(self, run_id: str) -> Path:
         """Where a run is. Raises `RefusedRequestError` when there is none whose id ends so."""
@@ -204,7 +205,9 @@ class Daemon:
 
     async def _carry_out(self, rig_name: str, busy: Busy) -> None:
         try:
-            await busy.placed.carry_out()
+            run = await busy.placed.carry_out()
+            if run.phase is Phase.STOPPING:
+                self._held[rig_name] = f"{busy.placed.header.run_id}: {run.reason}; mend it, then restart the daemon"
         except Exception as error:
             # One rig's failure must not end the others; the cell of this one is at open circuit already.
             log.exception("%s ended by an error", busy.placed.header.run_id)

@@ -74,8 +74,13 @@ def _visa(value: str) -> str:
     return value
 
 
+SIMULATED_FOLDERS = ("/dev/pts/", "/tmp/")  # noqa: S108  (a bench links its ports there; nothing is written)
+"""Where the ports of a simulated laboratory are."""
+SERIAL_FOLDERS = ("/dev/", *SIMULATED_FOLDERS)
+
+
 def _serial(value: str) -> str:
-    if not value.startswith("/dev/") and not _is_host_and_port(value):
+    if not value.startswith(SERIAL_FOLDERS) and not _is_host_and_port(value):
         hint = "write /dev/serial/by-id/… or, of a serial device server, host:port"
         raise BadValueError(f"{value!r} is no serial port", hint)
     return value
@@ -313,7 +318,7 @@ def is_on_this_machine(address: str) -> bool:
     """Whether an address is one at which a simulated instrument can be: the loopback, or a pseudo-terminal."""
     parts = _VISA.fullmatch(address) or _HOST_AND_PORT.fullmatch(address)
     if parts is None or parts[1] is None:
-        return address.startswith("/dev/pts/")
+        return address.startswith(SIMULATED_FOLDERS)
     try:
         return ipaddress.ip_address(parts[1]).is_loopback
     except ValueError:

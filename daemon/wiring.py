@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -24,6 +25,7 @@ from drivers.registry import (
     potentiostat,
 )
 from drivers.roles import Chamber, Identity, LoadCell, Potentiostat, Thermometer
+from drivers.session import SentTotal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,12 +112,14 @@ async def connect_rig(wiring: RigWiring, clock: Clock) -> Rig:
         identities={},
         load_cell=_load_cell(wiring, clock),
         pressure_calibration=wiring.load_cell.calibration if wiring.load_cell else None,
-        thermometer=_thermometer(wiring),
+        thermometer=_thermometer(wiring, clock),
         temperature_every_second=wiring.thermometer.every_second if wiring.thermometer else 1.0,
         chamber=_chamber(wiring, clock),
     )
     try:
         rig.identities.update({role: await connect() for role, connect in _connecting(rig)})
+        if isinstance(clock, BenchClock):
+            await clock.count_from_now()
     except BaseException:
         await rig.close()
         raise
@@ -135,7 +139,10 @@ def _connecting(rig: Rig) -> list[tuple[str, Callable[[], Awaitable[Identity]]]]
 def _potentiostat(wiring: RigWiring, clock: Clock) -> Potentiostat:
     if wiring.potentiostat is None:
         return HostTimer(clock.now_second)
-    return potentiostat(wiring.potentiostat.driver).make(wiring.potentiostat.connection, clock.now_second, None)
+    said = wiring.potentiostat
+    return potentiostat(said.driver).make(
+        said.connection, clock.now_second, _sent_total(clock, said.connection.address)
+    )
 
 
 def _load_cell(wiring: RigWiring, clock: Clock) -> LoadCell | None:
@@ -143,14 +150,15 @@ def _load_cell(wiring: RigWiring, clock: Clock) -> LoadCell | None:
         return None
     made = LOAD_CELLS[wiring.load_cell.driver](wiring.load_cell.connection, clock.now_second)
     if isinstance(clock, BenchClock):
-        clock.watch(wiring.load_cell.connection.name, made.stream)
+        clock.watch(clock.cable_at(wiring.load_cell.connection.address), made.stream)
     return made.load_cell
 
 
-def _thermometer(wiring: RigWiring) -> Thermometer | None:
+def _thermometer(wiring: RigWiring, clock: Clock) -> Thermometer | None:
     if wiring.thermometer is None:
         return None
-    return THERMOMETERS[wiring.thermometer.driver](wiring.thermometer.connection, None)
+    connection = wiring.thermometer.connection
+    return THERMOMETERS[wiring.thermometer.driver](connection, _sent_total(clock, connection.address))
 
 
 def _chamber(wiring: RigWiring, clock: Clock) -> Chamber | None:
@@ -162,4 +170,10 @@ def _chamber(wiring: RigWiring, clock: Clock) -> Chamber | None:
         while clock.now_second() < until_second:
             await clock.wait_until(until_second)
 
-    return CHAMBERS[wiring.chamber.driver](wiring.chamber.connection, wait, None)
+    connection = wiring.chamber.connection
+    return CHAMBERS[wiring.chamber.driver](connection, wait, _sent_total(clock, connection.address))
+
+
+def _sent_total(clock: Clock, address: str) -> SentTotal | None:
+    """What knows whether a reply is on its way: a bench does, a real instrument's cable does not."""
+    return partial(clock.sent_total, address) if isinstance(clock, BenchClock) else None

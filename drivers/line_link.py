@@ -17,6 +17,7 @@ class LineLink:
         """Opens nothing yet. `reply_end` is as `line_end` when None."""
         self.address = address
         self.timeout_second = timeout_second
+        self.received_total = 0
         self._line_end = line_end
         self._reply_end = line_end if reply_end is None else reply_end
         self._inbox = LineInbox(self._reply_end)
@@ -27,6 +28,7 @@ class LineLink:
     async def open(self) -> None:
         """Open the way anew."""
         self._inbox = LineInbox(self._reply_end)
+        self.received_total = 0
         await self._port.open()
 
     async def tell(self, message: str) -> None:
@@ -50,6 +52,7 @@ class LineLink:
         self._inbox.fail(ConnectionError("the link is closed"))
 
     def _receive(self, data: bytes) -> None:
+        self.received_total += len(data)
         self._inbox.feed(data)
 
     def _lose(self, error: OSError) -> None:

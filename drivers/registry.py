@@ -13,7 +13,7 @@ from drivers.roles import Chamber, Identity, LoadCell, Potentiostat, Potentiosta
 from drivers.serial_link import SerialLink
 from drivers.serial_port import SerialLine, host_and_port
 from drivers.serial_stream import SerialStream
-from drivers.session import ReplyIsComing, Session, Transport
+from drivers.session import SentTotal, Session, Transport
 from drivers.tcp_link import TcpLink
 from drivers.visa import VisaLink
 
@@ -39,18 +39,18 @@ class PotentiostatEntry:
     """One potentiostat model: what it can do, and a driver for one of its kind, not connected yet."""
 
     limits: PotentiostatLimits
-    make: Callable[[Connection, Callable[[], float], ReplyIsComing | None], Potentiostat]
+    make: Callable[[Connection, Callable[[], float], SentTotal | None], Potentiostat]
 
 
 def _keithley(model: str) -> PotentiostatEntry:
     limits = LIMITS_BY_MODEL[model]
 
-    def make(connection: Connection, now: Callable[[], float], reply_is_coming: ReplyIsComing | None) -> Potentiostat:
+    def make(connection: Connection, now: Callable[[], float], sent_total: SentTotal | None) -> Potentiostat:
         link = VisaLink(connection.address, timeout_second=connection.timeout_second)
         return KeithleySMU(
             connection.name,
             limits,
-            Session(connection.name, link, reply_is_coming=reply_is_coming),
+            Session(connection.name, link, sent_total=sent_total),
             now=now,
             serial_number=connection.serial_number,
             terminals=connection.terminals,
@@ -124,8 +124,8 @@ class StreamedLoadCell:
 
 
 MakeLoadCell = Callable[[LoadCellConnection, Callable[[], float]], StreamedLoadCell]
-MakeThermometer = Callable[[ThermometerConnection, ReplyIsComing | None], Thermometer]
-MakeChamber = Callable[[ChamberConnection, Callable[[float], Awaitable[None]], ReplyIsComing | None], Chamber]
+MakeThermometer = Callable[[ThermometerConnection, SentTotal | None], Thermometer]
+MakeChamber = Callable[[ChamberConnection, Callable[[float], Awaitable[None]], SentTotal | None], Chamber]
 
 
 def _and_indicator(connection: LoadCellConnection, now: Callable[[], float]) -> StreamedLoadCell:
@@ -136,7 +136,7 @@ def _and_indicator(connection: LoadCellConnection, now: Callable[[], float]) -> 
     return StreamedLoadCell(indicator, stream)
 
 
-def _adam_4015(connection: ThermometerConnection, reply_is_coming: ReplyIsComing | None) -> Thermometer:
+def _adam_4015(connection: ThermometerConnection, sent_total: SentTotal | None) -> Thermometer:
     timeout_second = connection.timeout_second
     link: Transport
     if host_and_port(connection.address) is None:
@@ -145,7 +145,7 @@ def _adam_4015(connection: ThermometerConnection, reply_is_coming: ReplyIsComing
         link = TcpLink(connection.address, line_end=b"\r", timeout_second=timeout_second)
     return Adam4015(
         connection.name,
-        Session(connection.name, link, reply_is_coming=reply_is_coming),
+        Session(connection.name, link, sent_total=sent_total),
         connection.channel_by_place,
         address=connection.bus_address,
         has_checksum=connection.has_checksum,
@@ -154,10 +154,10 @@ def _adam_4015(connection: ThermometerConnection, reply_is_coming: ReplyIsComing
 
 
 def _espec(
-    connection: ChamberConnection, wait: Callable[[float], Awaitable[None]], reply_is_coming: ReplyIsComing | None
+    connection: ChamberConnection, wait: Callable[[float], Awaitable[None]], sent_total: SentTotal | None
 ) -> Chamber:
     link = TcpLink(connection.address, timeout_second=connection.timeout_second)
-    session = Session(connection.name, link, reply_is_coming=reply_is_coming)
+    session = Session(connection.name, link, sent_total=sent_total)
     return EspecChamber(connection.name, session, wait=wait, controller=connection.controller)
 
 

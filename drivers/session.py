@@ -8,8 +8,14 @@ from drivers.errors import BadReplyError, LinkLostError, NoReplyError
 
 Answer = TypeVar("Answer")
 
-ReplyIsComing = Callable[[], Awaitable[bool]]
-"""Asked when a reply is overdue: whether it is known to be on its way, so that waiting on is right."""
+SentTotal = Callable[[], Awaitable[int | None]]
+"""How many bytes have left the other end of the cable for us so far, where somebody knows that; None where nobody does.
+
+When a reply is overdue and more has left than came, it is on its way: to wait on is right, and there is no fault.
+"""
+
+MOST_WAITS = 12
+"""So often, as long as one question each, an overdue reply that is known to be on its way is waited for."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +31,12 @@ class Transport(Protocol):
     """Lines of text to and from one address.
 
     Raises `TimeoutError` when nothing came in `timeout_second`, another `OSError` when the way is gone.
+    `received_total` counts bytes since it was opened.
     """
 
     address: str
     timeout_second: float
+    received_total: int
 
     async def open(self) -> None:
         """Open the way anew; bytes of an earlier connection are never seen again."""
@@ -63,11 +71,12 @@ class Session:
         instrument: str,
         transport: Transport,
         *,
-        reply_is_coming: ReplyIsComing | None = None,
+        sent_total: SentTotal | None = None,
     ) -> None:
         self._instrument = instrument
         self._transport = transport
-        self._reply_is_coming = reply_is_coming
+        self._sent_total = sent_total
+        self._sent_before_opening: int | None = None
         self._in_step = False
 
     @property
@@ -82,6 +91,7 @@ class Session:
             await self._transport.open()
         except OSError as error:
             raise self._lost(f"opening: {error}") from error
+        self._sent_before_opening = await self._sent_total() if self._sent_total else None
         self._in_step = True
 
     async def close(self) -> None:
@@ -116,18 +126,29 @@ class Session:
         return await self.reject(query.text, reply, why)
 
     async def _ask_patiently(self, question: str) -> str:
+        return await self._patiently(self._transport.ask(question))
+
+    async def _next_line(self, _question: str) -> str:
+        return await self._patiently(self._transport.next_line())
+
+    async def _patiently(self, line: Awaitable[str]) -> str:
         try:
-            return await self._transport.ask(question)
+            return await line
         except TimeoutError:
-            while self._reply_is_coming is not None and await self._reply_is_coming():
+            for _ in range(MOST_WAITS):
+                if not await self._more_is_coming():
+                    break
                 try:
                     return await self._transport.next_line()
                 except TimeoutError:
                     continue
             raise
 
-    async def _next_line(self, _question: str) -> str:
-        return await self._transport.next_line()
+    async def _more_is_coming(self) -> bool:
+        sent = await self._sent_total() if self._sent_total else None
+        if sent is None or self._sent_before_opening is None:
+            return False
+        return sent - self._sent_before_opening > self._transport.received_total
 
     async def _carry(self, send: Callable[[str], Awaitable[Answer]], message: str) -> Answer:
         if not self._in_step:

@@ -47,6 +47,7 @@ class VisaLink:
     def __init__(self, address: str, *, timeout_second: float = 2.0) -> None:
         self.address = address
         self.timeout_second = timeout_second
+        self.received_total = 0
         self._resource: MessageBasedResource | None = None
         self._socket: socket.socket | None = None
         self._thread: ThreadPoolExecutor | None = None
@@ -99,6 +100,7 @@ class VisaLink:
         if not isinstance(resource, MessageBasedResource):
             raise ConnectionError(f"{self.address} is no message-based resource")
         self._resource = resource
+        self.received_total = 0
         self._socket = _socket_of(resource)
         if self._socket is not None:
             self._check_socket(self._socket)
@@ -159,6 +161,7 @@ class VisaLink:
             raise ConnectionError(str(error)) from error
         except pyvisa.Error as error:
             raise ConnectionError(str(error)) from error
+        self.received_total += len(line)
         return line.rstrip(b"\r\n").decode("ascii")
 
 

@@ -31,7 +31,7 @@ class StoreError(Exception):
         for prefix, what, advice in _MEANINGS:
             if name.startswith(prefix):
                 return cls(path, f"{what} while {doing} ({error})", advice, is_locked=prefix == "SQLITE_BUSY")
-        return cls(path, f"{error} while {doing}", "look at the file with `presscell doctor`")
+        return cls(path, f"{error} while {doing}", "keep a copy of it, and repeat")
 
 
 _DAMAGED = "keep a copy before anything else touches it; what is whole can still be exported"

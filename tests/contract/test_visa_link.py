@@ -200,28 +200,74 @@ async def test_an_overdue_reply_that_is_known_to_come_is_waited_for():
         writer.write(b"reply to " + line)
         await reader.read()
 
-    async def is_coming():
+    async def sent_total():
         overdue.append(1)
-        asked.set()
-        return len(overdue) < 5
+        if len(overdue) > 1:
+            asked.set()
+        return 100 if len(overdue) == 1 else 100 + len("reply to first?\n")
 
-    async with peer(late) as address, session_to(address, reply_is_coming=is_coming) as session:
+    async with peer(late) as address, session_to(address, sent_total=sent_total) as session:
         await session.open()
         assert await session.ask(ECHO) == "reply to first?"
-    assert overdue
+    assert len(overdue) > 1
+
+
+async def test_a_second_line_that_is_overdue_is_waited_for():
+    sent = [0]
+
+    async def two_lines(reader, writer):
+        await reader.readline()
+        writer.write(b"one\n")
+        await overdue.wait()
+        writer.write(b"two\n")
+        await reader.read()
+
+    async def sent_total():
+        if sent[0]:
+            overdue.set()
+        return sent[0]
+
+    overdue = asyncio.Event()
+    async with peer(two_lines) as address, session_to(address, sent_total=sent_total) as session:
+        await session.open()
+        assert await session.ask(ECHO) == "one"
+        sent[0] = 8
+        assert await session.next_answer(ECHO) == "two"
 
 
 async def test_an_overdue_reply_that_is_known_to_be_lost_is_no_reply():
     async def mute(reader, writer):
         await reader.read()
 
-    async def is_coming():
-        return False
+    async def sent_total():
+        return known
 
-    async with peer(mute) as address, session_to(address, reply_is_coming=is_coming) as session:
+    known = 100
+    async with peer(mute) as address, session_to(address, sent_total=sent_total) as session:
         await session.open()
         with pytest.raises(NoReplyError):
             await session.ask(ECHO)
+        known = None
+        await session.open()
+        with pytest.raises(NoReplyError):
+            await session.ask(ECHO)
+
+
+async def test_a_reply_that_is_for_ever_on_its_way_is_no_reply(monkeypatch):
+    async def mute(reader, writer):
+        await reader.read()
+
+    async def sent_total():
+        asked.append(1)
+        return len(asked)
+
+    asked = []
+    monkeypatch.setattr("drivers.session.MOST_WAITS", 2)
+    async with peer(mute) as address, session_to(address, sent_total=sent_total) as session:
+        await session.open()
+        with pytest.raises(NoReplyError):
+            await session.ask(ECHO)
+    assert len(asked) == 3
 
 
 async def test_a_reply_that_is_not_ascii_is_bad_and_closes_the_link():

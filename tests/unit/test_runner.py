@@ -332,6 +332,20 @@ async def test_rows_that_could_not_be_drained_keep_the_run_from_ending(
     assert [record.ended_by for record in records_of(scripted.path)] == ["stopped"]
 
 
+async def test_instrument_that_still_says_it_runs_when_it_is_safe_keeps_the_run_from_ending(
+    scripted: Scripted, device: ScriptedDevice
+) -> None:
+    device.late_second = 5.0
+    scripted.at(25, lambda: scripted.runner.request_stop("ada"))
+    run = await scripted.carry_out()
+    assert (run.phase, made_safe_in(scripted.path)) == (Phase.STOPPING, [(True, False)])
+    assert records_of(scripted.path) == []
+    run = await take_up(scripted.directory, device, ZERO_SECOND + HOUR)
+    assert (run.phase, run.outcome) == (Phase.FINISHED, Outcome.STOPPED)
+    assert [record.ended_by for record in records_of(scripted.path)] == ["stopped"]
+    assert_every_row_is_stored(scripted.path, device)
+
+
 async def test_output_that_stays_on_after_a_segment_fails_the_run_and_does_not_end_it(
     scripted: Scripted, device: ScriptedDevice
 ) -> None:

@@ -93,17 +93,19 @@ async def test_nothing_in_time_is_no_reply_and_closes_the_link(far_end):
 async def test_a_late_line_is_waited_for_when_it_is_known_to_come(far_end):
     heard = asyncio.Event()
 
-    async def is_coming():
+    async def sent_total():
+        if link.timeout_second:
+            return 7
         link.timeout_second = TIMEOUT_SECOND
         await heard.wait()
-        return True
+        return 7 + len(b"late\r")
 
     def answer(line):
         heard.set()
         return b"late\r"
 
     async with far_end(answer) as link:
-        session = Session("box", link, reply_is_coming=is_coming)
+        session = Session("box", link, sent_total=sent_total)
         await session.open()
         link.timeout_second = 0.0
         assert await session.ask(HELLO) == "late"
