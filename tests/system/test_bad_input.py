@@ -1,8 +1,12 @@
 """Bad files are refused before anything is switched on: no bench is started, no run directory made, no traceback."""
 
 import re
+import signal
+import subprocess
 
 import pytest
+
+from daemon.store.reading import read_rows
 
 GOOD_CELL = """\
 cell: {name: test cell}
@@ -10,6 +14,7 @@ composite: {mass_mg: 10.0, active_fraction_percent: 75, cam_basis: bare_nmc}
 c_rate: {mode: mass, specific_capacity_mAh_g: 200}
 reference: {name: Li-In, offset_V: 0.62}
 """
+REST = "method:\n  - {step: open_circuit_voltage, until_time: 60 s}\n"
 HEAD = "window: {lower_voltage_V: 2.0, upper_voltage_V: 3.7, vs: Li-In}\nmethod:\n"
 
 BAD = {
@@ -90,3 +95,17 @@ def test_a_data_directory_that_cannot_be_is_said_in_a_sentence(command_line, dat
     assert "name a data directory that may be written" in done.stderr
     assert "Traceback" not in done.stderr
     assert "Rows stored" not in done.stderr
+
+
+def test_who_interrupts_a_run_that_has_ended_is_told_where_it_is(command_line):
+    """Its rows wait for a broker that is not there; nobody says that nothing was switched on."""
+    process = command_line.start(REST, "--broker", "127.0.0.1:9")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(6.0)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1, errors
+    (directory,) = (path for path in command_line.data.iterdir() if path.is_dir())
+    assert f"Interrupted. Rows stored until then are in {directory}." in errors
+    assert len(read_rows(directory / "run.sqlite", "cell")) == 61
+    assert "Traceback" not in errors
