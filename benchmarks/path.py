@@ -55,7 +55,7 @@ def ours(folder: Path) -> tuple[int, float, float]:
     simulation = Simulation(
         plan=plan,
         sources=sources,
-        bench_file=REPOSITORY / "config" / "bench" / "single.yaml",
+        bench_file=REPOSITORY / "config" / "bench" / "potentiostat_only.yaml",
         potentiostat_driver=DRIVER,
         data_directory=folder,
         pace=None,
