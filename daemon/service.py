@@ -188,7 +188,7 @@ class Daemon:
         try:
             rig = await connect_rig(rig_wiring(rig_name, self._known_rig(rig_name), _diameter_mm(cell)), self._clock)
             placed = place_left(directory, rig, self._clock, CAUSE, lambda progress: self._told(rig_name, progress))
-        except (DriverError, StoreError, RefusedRequestError) as error:
+        except (DriverError, StoreError, RefusedRequestError, ValueError) as error:
             log.warning("%s is held: %s", header.run_id, error)
             self._held[rig_name] = f"{header.run_id}: {error}"
             if rig is not None:

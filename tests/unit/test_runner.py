@@ -229,6 +229,19 @@ async def test_run_is_stopped_at_once_and_before_it_is_written(scripted: Scripte
     assert scripted.diary[stop - 1] == ("make_safe",)
 
 
+async def test_stop_that_is_asked_for_while_the_runner_is_at_work_does_not_wait_for_the_next_look(
+    tmp_path: Path,
+) -> None:
+    def stop_at_the_first_rows(progress: Progress) -> None:
+        if progress.run.rows:
+            scripted.runner.request_stop("ada")
+
+    scripted = Scripted(tmp_path, PLAN, tell=stop_at_the_first_rows)
+    run = await scripted.carry_out()
+    assert (run.phase, run.outcome) == (Phase.FINISHED, Outcome.STOPPED)
+    assert scripted.runner.run_time_second == EVERY_SECOND
+
+
 async def test_trip_makes_safe_before_it_is_written(tmp_path: Path, device: ScriptedDevice) -> None:
     scripted = Scripted(tmp_path, plan(charge(), interlocks=(interlock("high", high=3.0),)), device=device)
     run = await scripted.carry_out()

@@ -124,6 +124,8 @@ async def test_run_left_anywhere_comes_to_the_same_end(
         assert_every_row_is_stored(file, left.device)
         assert len(resumed_in(file)) == (left.commits > 0)
         assert left.device.output_on is False
+        started = [execution.started_second - ZERO_SECOND for execution in left.device.executed.values()]
+        assert [record.start_run_time_second for record in records_of(file)] == started, str(left)
         if outcome is Outcome.TRIPPED and away_second:
             continue  # The longer nobody is there, the more rows there are.
         assert run.reason == expected.reason, str(left)
