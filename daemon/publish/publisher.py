@@ -84,6 +84,7 @@ class Publisher:
         self._poll_every_second = poll_every_second
         self._rest = {"boot_id": secrets.token_hex(4), "version": version("presscell")}
         self._feeds: list[_Feed] = []
+        self._followed: set[Path] = set()
         self._retained = Retained()
         self._glanced_second = float("-inf")
         self._glance_wanted = False
@@ -123,9 +124,10 @@ class Publisher:
         Raises:
             ValueError: the rig's name can't be a level of a topic.
         """
-        if any(feed.outbox.header.run_id == header.run_id for feed in self._feeds):
+        if run_directory in self._followed:
             self.nudge()
             return
+        self._followed.add(run_directory)
         topics = self._topics.rig(header.rig)
         feed = _Feed(Outbox(run_directory / RUN_FILE_NAME, header, topics, self._cursors))
         self._feeds.append(feed)
