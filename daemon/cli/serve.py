@@ -24,6 +24,8 @@ from daemon.station_file import RigSettings, StationSettings
 from daemon.store.errors import StoreError
 from protocols.errors import errors_in
 
+PUBLISH_REST_WITHIN_REAL_SECOND = 5.0
+
 
 @click.command()
 @click.argument("station", type=click.Path(path_type=Path))
@@ -62,6 +64,8 @@ async def _publishing(station: StationSettings, clock: Clock) -> AsyncIterator[P
     async with Publisher(outlet, topics, Path(station.data), clock) as publisher:
         await publisher.resume()
         yield publisher
+        if not await publisher.drained(PUBLISH_REST_WITHIN_REAL_SECOND):
+            click.echo("Not all rows are published; the next daemon goes on with that.", err=True)
 
 
 async def _serve(station: StationSettings, rigs: Mapping[str, RigSettings], *, until_idle: bool) -> None:

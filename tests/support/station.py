@@ -28,6 +28,7 @@ class Station:
     pace: float | None = None
     on_owner_lost: str = "freeze"
     supervise_every_s: float = 10.0
+    mqtt: str | None = None
     bench: subprocess.Popen[str] | None = None
     daemons: list[subprocess.Popen[str]] = field(default_factory=list)
 
@@ -62,7 +63,8 @@ class Station:
             "site: lab\nstation: tested\n"
             f"data: {self.data}\nsupervise_every_s: {self.supervise_every_s:g}\n"
             f'bench: {{control: "{hello["control"]}", on_owner_lost: {self.on_owner_lost}{pace}}}\n'
-            f"rigs:\n  rig1:\n{rig}\n"
+            + (f'mqtt: {{broker: "{self.mqtt}"}}\n' if self.mqtt else "")
+            + f"rigs:\n  rig1:\n{rig}\n"
         )
 
     def serve(self, *words: str) -> subprocess.Popen[str]:

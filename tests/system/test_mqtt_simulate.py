@@ -10,6 +10,7 @@ from daemon.store.reading import read_header, read_rows
 from daemon.store.run_file import RunFile
 from tests.support.broker import WITHIN_SECOND, Mosquitto, Subscriber, broker_gone
 from tests.support.command_line import SHORT_PROTOCOL
+from tests.support.station import Station, kill_after
 
 REST = """\
 window: {lower_voltage_V: 2.0, upper_voltage_V: 3.7, vs: Li-In}
@@ -41,6 +42,26 @@ def mosquitto(tmp_path):
 def only_run(command_line):
     (path,) = command_line.data.glob("*/run.sqlite")
     return path
+
+
+async def test_a_daemon_that_is_killed_publishes_every_row_once_it_is_back(tmp_path, mosquitto):
+    station = Station(tmp_path / "station", pace=600.0, mqtt=str(mosquitto.address))
+    station.folder.mkdir()
+    subscriber = Subscriber(mosquitto.address)
+    try:
+        station.start_bench()
+        async with subscriber.listening():
+            daemon = await asyncio.to_thread(station.serve)
+            await asyncio.to_thread(station.run, SHORT_PROTOCOL)
+            await subscriber.until(lambda it: it.rows)
+            await asyncio.to_thread(kill_after, daemon, 0.5)
+            daemon = await asyncio.to_thread(station.serve, "--until-idle")
+            assert await asyncio.to_thread(daemon.wait, WITHIN_SECOND) == 0
+            stored = stored_rows(only_run(station))
+            await subscriber.until(lambda it: len(it.rows) >= len(stored))
+    finally:
+        station.close()
+    assert subscriber.rows == stored
 
 
 async def test_published_to_a_broker_that_restarts(command_line, mosquitto):
