@@ -70,7 +70,8 @@ def test_what_is_not_ours_is_found(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["docs/how-to/work/x", "presscell/home/x", "~/work/x", "https://docs.python.org/3/", "/var/lib/presscell"]
+    "line",
+    ["docs/how-to/work/x", "presscell/home/x", "~/" + "work/x", "https://docs.python.org/3/", "/var/lib/presscell"],
 )
 def test_what_may_be_written_is_not(line: str) -> None:
     assert not NOT_OURS.search(line)
