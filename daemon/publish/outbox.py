@@ -12,7 +12,7 @@ import msgspec
 
 from daemon.clock import real_second
 from daemon.cycles import Cycle
-from daemon.engine import Run, decode_run
+from daemon.engine import Run
 from daemon.events import SegmentEnded, decode_event
 from daemon.plan import Plan
 from daemon.publish import payloads
@@ -24,6 +24,7 @@ from daemon.store.blocks import Block
 from daemon.store.reading import read_journal, read_snapshot
 from daemon.store.records import JournalEntry, RunHeader
 from daemon.store.run_file import RunFile
+from daemon.stored import stored_run
 
 REPEATED_REAL_SECOND = 5.0
 """How much of what was acknowledged last is sent again on a new connection: a broker that died has acknowledged, and
@@ -132,7 +133,7 @@ class Outbox:
             snapshot = read_snapshot(run_file)
             for stream in run_file.schemas:
                 self._look_at_newest(run_file, stream)
-        run = decode_run(snapshot.body) if snapshot else Run(plan=self._plan)
+        run = stored_run(self._path, snapshot) if snapshot else Run(plan=self._plan)
         state = payloads.state_of(run)
         if state != self._state:
             self._state, self._since_utc_second = state, utc_second
