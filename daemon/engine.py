@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import assert_never
 
 import msgspec
@@ -23,106 +22,20 @@ from daemon.events import (
     ReadingsStored,
     ReadingsSummary,
     Resumed,
-    Row,
     RunStarted,
     SegmentEnded,
-    SegmentRecord,
     SegmentStarted,
     SetChamber,
     StartSegment,
     StopRequested,
 )
 from daemon.interlocks import carry, tripped
-from daemon.plan import TEMPERATURE_STREAM, CurrentStep, LoopStep, Plan, RestStep, SetStep
+from daemon.plan import TEMPERATURE_STREAM, RestStep, SetStep
+from daemon.run_state import Outcome, Phase, Run, SegmentFold
 from daemon.walk import next_step
 
 ENGINE_VERSION = 1
-TIME_TOLERANCE_SECOND = 0.05
-"""How much earlier than asked an instrument's own timer may end a step and the step still count as ended by time."""
-
 JIG_TEMPERATURE = "jig_temperature_celsius"
-LIMIT_TOLERANCE_VOLT = 0.002
-"""How much short of the limit a segment's last row may read: it is a reading later than the one that ended it, and the
-readings' noise and the maker's accuracy (0.015 % + 1 mV on the 20 V range) lie between them."""
-
-
-class Phase(StrEnum):
-    """What the run is doing."""
-
-    NEW = "new"
-    SETTING = "setting"
-    """The chamber is being given a setpoint."""
-    STARTING = "starting"
-    MEASURING = "measuring"
-    STOPPING = "stopping"
-    """The cell is being, or has been, brought to open circuit; rows may still wait in the instrument."""
-    FINISHED = "finished"
-
-
-class Outcome(StrEnum):
-    """How a run ended. There is no default: a run without an outcome has not ended."""
-
-    COMPLETED = "completed"
-    STOPPED = "stopped"
-    TRIPPED = "tripped"
-    HELD = "held"
-    FAILED = "failed"
-
-
-class SegmentFold(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of the present segment from its rows so far."""
-
-    rows: int = 0
-    first: Row | None = None
-    last: Row | None = None
-    last_reading: Row | None = None
-    charge_ampere_hour: float = 0.0
-    energy_watt_hour: float = 0.0
-    carried_rows: dict[str, int] = {}
-    equilibrated: bool = False
-    """The host has seen that an equilibration is complete."""
-
-
-class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole state of a run: with the plan in it, enough to go on after a crash.
-
-    `position` is the step now (from 0), `passes` the completed passes of each loop by its position, `segment` the
-    number of the present segment (from 1; 0 before the first), `segment_ended` says that its record is written, `rows`
-    counts the cell rows stored so far and `stream_rows` those of the other streams; `stream_carried_rows` holds, by
-    stream and interlock, the rows running that broke it up to now. `in_band_since_second` is the run time from which
-    the jig has been within the band of the equilibration that is going on. `start_due_second` is the run time at which
-    the present segment was to be started: if it was, and nobody lived to say so, that is when.
-    """
-
-    plan: Plan
-    phase: Phase = Phase.NEW
-    position: int = 0
-    passes: dict[int, int] = {}
-    segment: int = 0
-    start_due_second: float = 0.0
-    segment_started_second: float | None = None
-    segment_ended: bool = False
-    rows: int = 0
-    fold: SegmentFold = SegmentFold()
-    resume_count: int = 0
-    stream_rows: dict[str, int] = {}
-    stream_carried_rows: dict[str, dict[str, int]] = {}
-    in_band_since_second: float | None = None
-    outcome: Outcome | None = None
-    reason: str = ""
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def step(self) -> CurrentStep | RestStep:
-        """The step whose segment is being executed. Raises `TypeError` when the present step has none."""
-        step = self.plan.steps[self.position]
-        if isinstance(step, LoopStep | SetStep):
-            raise TypeError(f"step {step.step_id} has no segment")
-        return step
-
-
-encode_run = msgspec.json.Encoder().encode
-decode_run = msgspec.json.Decoder(Run).decode
 
 
 def advance(run: Run, event: Event, now_second: float) -> tuple[Run, tuple[Effect, ...]]:
@@ -181,39 +94,6 @@ def _reacted(run: Run, event: Event) -> tuple[Run, tuple[Effect, ...]]:
             return _made_safe(run, event)
         case _:
             assert_never(event)
-
-
-def end_of_segment(run: Run, *, power_was_cycled: bool, host_elapsed_second: float | None = None) -> SegmentRecord:
-    """The record of the present segment, once its instrument is idle and all its rows are in `run`.
-
-    `host_elapsed_second` is how long it lasted on a rig without a potentiostat, where no row of the cell can say so.
-    """
-    step, fold = run.step, run.fold
-    elapsed_second = fold.last.elapsed_second if fold.last else host_elapsed_second or 0.0
-    ended_by = _what_ended(run, elapsed_second, power_was_cycled=power_was_cycled)
-    last_volt = fold.last.voltage_volt if fold.last else None
-    overshoot_volt = None
-    if ended_by == "voltage" and isinstance(step, CurrentStep) and last_volt is not None:
-        overshoot_volt = _overshoot_volt(step, last_volt)
-    started = run.segment_started_second or 0.0
-    return SegmentRecord(
-        segment=run.segment,
-        step_id=step.step_id,
-        step_type=str(step.__struct_config__.tag),
-        block=step.block,
-        half=step.half if isinstance(step, CurrentStep) else None,
-        rate_C=step.rate_C if isinstance(step, CurrentStep) else None,
-        ended_by=ended_by,
-        abnormal=not _as_written(step, ended_by),
-        start_run_time_second=started,
-        end_run_time_second=started + elapsed_second,
-        rows=fold.rows,
-        charge_ampere_hour=fold.charge_ampere_hour,
-        energy_watt_hour=fold.energy_watt_hour,
-        first_voltage_volt=fold.first.voltage_volt if fold.first else None,
-        last_voltage_volt=last_volt,
-        overshoot_volt=overshoot_volt,
-    )
 
 
 def _enter(run: Run, position: int, effects: tuple[Effect, ...]) -> tuple[Run, tuple[Effect, ...]]:
@@ -349,50 +229,3 @@ def _made_safe(run: Run, event: MadeSafe) -> tuple[Run, tuple[Effect, ...]]:
     reason = run.reason if wrong in run.reason else f"{run.reason}; {wrong}: {event.text}"
     outcome = run.outcome if event.verified else Outcome.FAILED
     return msgspec.structs.replace(run, outcome=outcome, reason=reason), ()
-
-
-def _what_ended(run: Run, elapsed_second: float, *, power_was_cycled: bool) -> str:
-    if power_was_cycled:
-        return "power_lost"
-    step = run.step
-    voltage = run.fold.last.voltage_volt if run.fold.last else None
-    if voltage is not None and isinstance(step, CurrentStep) and _reached(step, voltage):
-        return "voltage"
-    if run.phase == Phase.STOPPING:
-        if run.outcome == Outcome.STOPPED:
-            return "stopped"
-        return "interlock" if run.outcome in (Outcome.TRIPPED, Outcome.HELD) else "unknown"
-    if run.fold.equilibrated:
-        return "equilibrated"
-    elapsed_second += TIME_TOLERANCE_SECOND
-    if step.until_time_second is not None and elapsed_second >= step.until_time_second:
-        return "timeout" if isinstance(step, RestStep) and step.until_equilibrated else "time"
-    if voltage is None:
-        return "unknown"
-    if not step.lower_guard_volt <= voltage <= step.upper_guard_volt:
-        return "guard_voltage"
-    if isinstance(step, CurrentStep) and elapsed_second >= step.guard_time_second:
-        return "guard_time"
-    return "unknown"
-
-
-def _overshoot_volt(step: CurrentStep, voltage_volt: float) -> float | None:
-    """How far a voltage lies beyond the step's limit, negative before it; None without a limit."""
-    if step.until_voltage_volt is None:
-        return None
-    beyond_volt = voltage_volt - step.until_voltage_volt
-    return beyond_volt if step.half == "charge" else -beyond_volt
-
-
-def _reached(step: CurrentStep, voltage_volt: float) -> bool:
-    overshoot_volt = _overshoot_volt(step, voltage_volt)
-    return overshoot_volt is not None and overshoot_volt >= -LIMIT_TOLERANCE_VOLT
-
-
-def _as_written(step: CurrentStep | RestStep, ended_by: str) -> bool:
-    if isinstance(step, RestStep):
-        goes_on = ("time", "equilibrated", *(("timeout",) if step.on_timeout == "continue" else ()))
-        return ended_by in goes_on
-    if step.until_voltage_volt is None:
-        return ended_by == "time"
-    return ended_by == "voltage"

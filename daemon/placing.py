@@ -11,11 +11,12 @@ from pathlib import Path
 import msgspec
 
 from daemon.clock import Clock
-from daemon.engine import ENGINE_VERSION, Phase, Run
+from daemon.engine import ENGINE_VERSION
 from daemon.events import Resumed, RunStarted
 from daemon.plan import Plan
 from daemon.recover import check_same_instruments, left_run
 from daemon.rig import Rig
+from daemon.run_state import Phase, Run
 from daemon.runner import Progress, Runner
 from daemon.store.errors import StoreError
 from daemon.store.records import RUN_FILE_NAME, RunHeader

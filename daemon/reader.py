@@ -18,7 +18,7 @@ import pandas as pd
 
 from daemon.cell_rows import Integers, last_value_before, passed, since, starts_of
 from daemon.cycles import Cycle, cycle_numbers
-from daemon.engine import end_of_segment
+from daemon.endings import end_of_segment
 from daemon.events import SegmentRecord
 from daemon.gaps import Gap, cell_gaps, stream_gaps
 from daemon.plan import CELL_STREAM, PRESSURE_STREAM, TEMPERATURE_STREAM, CurrentStep, Plan, RestStep

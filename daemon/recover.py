@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 
 from daemon.clock import Clock
-from daemon.engine import Phase, Run
 from daemon.events import Resumed, RunStarted
 from daemon.pressure import PressureCalibration
+from daemon.run_state import Phase, Run
 from daemon.store.errors import StoreError, damaged
 from daemon.store.reading import read_header, read_journal, read_snapshot
 from daemon.store.records import RUN_FILE_NAME, RunHeader, decoded

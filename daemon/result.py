@@ -14,9 +14,9 @@ from daemon.cell_rows import passed
 from daemon.cycle_pressure import Pressure, with_pressures
 from daemon.cycle_resistance import CellRows, with_resistances
 from daemon.cycles import Cycle, cycle_table, halves_of_cycles
-from daemon.engine import Run
 from daemon.events import SegmentEnded, SegmentRecord
 from daemon.plan import CELL_STREAM, PRESSURE_STREAM, Plan
+from daemon.run_state import Run
 from daemon.store.blocks import ELAPSED
 from daemon.store.reading import read_journal, read_rows, read_snapshot
 from daemon.store.records import RUN_FILE_NAME, RunHeader

@@ -12,7 +12,8 @@ from functools import partial
 from typing import assert_never
 
 from daemon.clock import BenchGoneError, Clock
-from daemon.engine import Phase, Run, advance, encode_run, end_of_segment
+from daemon.endings import end_of_segment
+from daemon.engine import advance
 from daemon.events import (
     BlockStored,
     BlockSummary,
@@ -43,6 +44,7 @@ from daemon.loggers import LoggedRows, StreamLogger, loggers_of
 from daemon.plan import CELL_STREAM, CurrentStep
 from daemon.readings import summarise_readings
 from daemon.rig import Rig, program_for, segment_token
+from daemon.run_state import Phase, Run, encode_run
 from daemon.store.blocks import Block
 from daemon.store.errors import StoreError
 from daemon.store.records import JournalEntry

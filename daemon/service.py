@@ -11,11 +11,11 @@ from typing import Any
 
 from daemon.clock import BenchClock, Clock, ControlPort, MonotonicClock
 from daemon.compile import compile_protocol
-from daemon.engine import Phase
 from daemon.placing import PlacedRun, Placement, Sources, new_run_id, place_left, place_new
 from daemon.publish.publisher import Publisher
 from daemon.recover import rig_of, unfinished_runs
 from daemon.rig import Rig
+from daemon.run_state import Phase
 from daemon.runner import Progress
 from daemon.station import rig_wiring
 from daemon.station_file import RigSettings, StationFile, StationSettings

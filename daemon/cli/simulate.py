@@ -18,11 +18,11 @@ from daemon.cli.live import LiveView
 from daemon.cli.loading import DEFAULT_CELL, DEFAULT_DRIVER, load
 from daemon.cli.tables import beside_published, cycle_rows, duration_text, stdout_console
 from daemon.clock import BenchGoneError
-from daemon.engine import Outcome
 from daemon.publish.client import BrokerAddress
 from daemon.reader import read_run
 from daemon.report.picture import draw_run
 from daemon.result import read_result
+from daemon.run_state import Outcome
 from daemon.store.errors import StoreError
 from daemon.wiring import MissingRoleError
 from drivers.errors import DriverError

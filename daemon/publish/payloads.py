@@ -19,9 +19,9 @@ import numpy as np
 from msgspec import UNSET
 
 from daemon.cycles import Cycle
-from daemon.engine import Outcome, Phase, Run
 from daemon.plan import CELL_STREAM, CurrentStep, Plan
 from daemon.publish.topics import as_id
+from daemon.run_state import Outcome, Phase, Run
 from daemon.store.blocks import ELAPSED, Block, StreamSchema
 from daemon.walk import expected_second, steps_to_come
 

@@ -11,7 +11,8 @@ import numpy as np
 
 import daemon.plan
 from daemon.compile import load_plan
-from daemon.engine import Phase, Run, advance, encode_run, end_of_segment
+from daemon.endings import end_of_segment
+from daemon.engine import advance
 from daemon.events import (
     BlockStored,
     Event,
@@ -25,6 +26,7 @@ from daemon.events import (
 )
 from daemon.plan import PRESSURE_STREAM, TEMPERATURE_STREAM, CurrentStep
 from daemon.readings import summarise_readings
+from daemon.run_state import Phase, Run, encode_run
 from daemon.store.blocks import Block
 from daemon.store.records import JournalEntry, RunHeader
 from daemon.store.run_file import RunFile

@@ -7,7 +7,6 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from daemon.engine import Run, decode_run
 from daemon.events import Event, Resumed, RunStarted, SegmentEnded, SegmentRecord, decode_event
 from daemon.host_timer import HostTimer
 from daemon.placing import Placement, Sources, place_left, place_new
@@ -15,6 +14,7 @@ from daemon.plan import Plan
 from daemon.pressure import PressureCalibration
 from daemon.recover import RUN_FILE_NAME
 from daemon.rig import Rig
+from daemon.run_state import Run, decode_run
 from daemon.runner import Progress, Runner
 from daemon.store.blocks import Block
 from daemon.store.compaction import Compaction

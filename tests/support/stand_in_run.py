@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from daemon.engine import Run, advance, encode_run, end_of_segment
+from daemon.endings import end_of_segment
+from daemon.engine import advance
 from daemon.events import (
     BlockStored,
     Breach,
@@ -20,6 +21,7 @@ from daemon.events import (
     kind_of,
 )
 from daemon.plan import PRESSURE_STREAM, Plan
+from daemon.run_state import Run, encode_run
 from daemon.store.blocks import Block
 from daemon.store.reading import read_rows
 from daemon.store.records import JournalEntry, RunHeader

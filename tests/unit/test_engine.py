@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from daemon.engine import LIMIT_TOLERANCE_VOLT, TIME_TOLERANCE_SECOND, Outcome, Phase, Run, advance, end_of_segment
+from daemon.endings import LIMIT_TOLERANCE_VOLT, TIME_TOLERANCE_SECOND, end_of_segment
+from daemon.engine import advance
 from daemon.events import (
     BlockStored,
     Breach,
@@ -30,6 +31,7 @@ from daemon.events import (
     StopRequested,
 )
 from daemon.plan import CurrentStep, Interlock, Plan, RestStep
+from daemon.run_state import Outcome, Phase, Run
 from tests.support.plans import (
     block,
     charge,

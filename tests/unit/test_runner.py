@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.engine import Outcome, Phase
 from daemon.events import InstrumentFailed, MadeSafe
+from daemon.run_state import Outcome, Phase
 from daemon.runner import WRITES_WHILE_LOCKED, Progress
 from daemon.store.errors import StoreError
 from drivers.errors import DriverError, WrongInstrumentError

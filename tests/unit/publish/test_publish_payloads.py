@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.engine import Outcome, Phase, Run
 from daemon.events import InstrumentFailed, MadeSafe, SegmentStarted, encode_event, kind_of
 from daemon.publish import payloads
 from daemon.publish.payloads import Origin, Span
+from daemon.run_state import Outcome, Phase, Run
 from daemon.store.blocks import CELL_SCHEMA, Block
 from daemon.streams import PRESSURE_SCHEMA
 from tests.support.plans import charge, discharge, loop, plan, rest
