@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import select
 from collections import deque
 from types import TracebackType
 from typing import Self
@@ -60,13 +62,20 @@ class LiveView:
         if not progress.run_time_second:
             return
         every_second = REDRAW_EVERY_REAL_SECOND if self._console.is_terminal else LINE_EVERY_REAL_SECOND
-        if real_second() - self._shown_second < every_second:
+        if real_second() - self._shown_second < every_second or not self._takes_output():
             return
         self._shown_second = real_second()
         if self._console.is_terminal:
             self._live.update(self._panel(progress), refresh=True)
         else:
             self._console.print(self._line(progress), highlight=False, soft_wrap=True)
+
+    def _takes_output(self) -> bool:
+        """Whether a drawing can be written now: a terminal that was stopped with Ctrl-S must not stop the run, too."""
+        try:
+            return bool(select.select([], [self._console.file.fileno()], [], 0)[1])
+        except io.UnsupportedOperation:
+            return True
 
     def _left_second(self, run: Run) -> float:
         """Simulated seconds still to come, as far as earlier passes or theory tell."""
