@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
-.PHONY: setup demo test check static format lint contracts types fix bench interop clean
+.PHONY: setup demo test check static format lint contracts types fix bench library interop campaign mutants clean
 
 setup: $(READY)
 
@@ -26,7 +26,7 @@ demo: $(READY)
 	@$(BIN)/presscell simulate rate_capability --cell config/cells/bm05.yaml
 
 test: $(READY)
-	@sh tests/support/need_mosquitto.sh
+	@sh tests/support/need_tools.sh
 	@$(BIN)/pytest
 
 check: static test
@@ -49,16 +49,36 @@ fix: $(READY)
 	@$(BIN)/ruff check -q --fix
 	@$(BIN)/ruff format -q
 
+# The whole daemon against the bench with a seeded schedule of faults: docs/reference/campaign.md
+SEEDS ?= 1000
+FIRST ?= 0
+campaign: $(READY)
+	@$(BIN)/python -m tests.campaign --seeds $(SEEDS) --first $(FIRST)
+
+# Bugs planted one by one in a copy, each with the test that must catch it: tests/mutants/list.toml. make mutants ONLY=engine
+ONLY ?=
+mutants: $(READY)
+	@$(BIN)/python -m tests.mutants --only "$(ONLY)"
+
 bench: $(READY)
 	@$(BIN)/python -m benchmarks
 
-# Other people's programs read our exports, each in an environment of its own. PyProBE needs Python 3.11 or 3.12.
+# The library's protocols at full length: cycle_life alone takes some minutes.
+library: $(READY)
+	@$(BIN)/python benchmarks/library.py
+
+# Other people's programs read our exports and drive our simulators, each in an environment of its own. PyProBE needs Python 3.11 or 3.12.
 INTEROP := $(VENV)/interop
-INTEROP_NAMES := pyprobe batterydf-0.1 batterydf-0.2
+INTEROP_NAMES := pyprobe batterydf-0.1 batterydf-0.2 hvl_ccb pylauda julabo labmcp_julabo huber pybamm \
+	pymodbus minimalmodbus mettler_toledo_device labmcp_mettler_toledo pymeasure
 INTEROP_PYTHON ?= $(shell command -v python3.11 || command -v python3.12)
 
 interop: $(READY) $(INTEROP_NAMES:%=$(INTEROP)/%/.ready)
 	@$(BIN)/python -m tests.interop.check $(INTEROP)
+	@$(BIN)/python -m tests.interop.chillers $(INTEROP)
+	@$(BIN)/python -m tests.interop.mills_and_scales $(INTEROP)
+	@$(BIN)/python -m tests.interop.pybamm_agreement $(INTEROP)
+	@$(BIN)/python -m tests.interop.potentiostat $(INTEROP)
 
 $(INTEROP)/%/.ready: tests/interop/%.txt | $(READY)
 	@test -n "$(INTEROP_PYTHON)" || { echo "make interop needs Python 3.11 or 3.12: make INTEROP_PYTHON=/path/to/it interop" >&2; exit 1; }

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPTS = ("path.py", "store.py", "publish.py", "cell_speed.py")
+SCRIPTS = ("path.py", "store.py", "publish.py", "cell_speed.py", "restart.py")
 
 
 def main() -> None:

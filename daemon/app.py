@@ -12,8 +12,8 @@ from pathlib import Path
 from daemon.bench_process import BenchProcess
 from daemon.bench_rig import wiring_of
 from daemon.clock import BenchClock, ControlPort, real_second, real_utc_second
-from daemon.placing import Placement, Sources, make_run_directory, new_run_id, place_new
-from daemon.plan import Plan
+from daemon.placing import Placement, Sources, make_directory, new_run_id, place_new
+from daemon.plan import MeasuredStep, Plan
 from daemon.publish.client import BrokerAddress, MqttOutlet
 from daemon.publish.embedded import EmbeddedBroker
 from daemon.publish.publisher import Publisher
@@ -26,6 +26,8 @@ from daemon.wiring import check_needs, connect_rig, plan_on_rig
 SITE, STATION = "simulated", "bench"
 BENCH_LOG_NAME = "bench.jsonl"
 SUPERVISE_EVERY_SECOND_AT_MAX = 600.0
+SUPERVISE_EVERY_SECOND_WITH_LIMITS = 10.0
+"""At full speed, where the plan has limits that only the host sees: so late at most does it see them."""
 SUPERVISE_EVERY_SECOND_LIVE = 1.0
 PUBLISH_REST_WITHIN_REAL_SECOND = 10.0
 
@@ -78,6 +80,13 @@ class Finished:
     run_time_second: float
 
 
+def _supervise_every_second(simulation: Simulation) -> float:
+    if simulation.pace is not None:
+        return SUPERVISE_EVERY_SECOND_LIVE
+    has_limits = any(isinstance(step, MeasuredStep) and step.limits for step in simulation.plan.steps)
+    return SUPERVISE_EVERY_SECOND_WITH_LIMITS if has_limits else SUPERVISE_EVERY_SECOND_AT_MAX
+
+
 async def simulate(simulation: Simulation, listeners: Listeners) -> Finished:
     """Start a bench, carry the plan out on it through the real daemon stack, end the bench.
 
@@ -91,13 +100,11 @@ async def simulate(simulation: Simulation, listeners: Listeners) -> Finished:
     placement = Placement(
         station=STATION,
         data_directory=simulation.data_directory,
-        supervise_every_second=SUPERVISE_EVERY_SECOND_AT_MAX
-        if simulation.pace is None
-        else SUPERVISE_EVERY_SECOND_LIVE,
+        supervise_every_second=_supervise_every_second(simulation),
         simulated=True,
         seed=simulation.seed,
     )
-    make_run_directory(directory)
+    make_directory(directory)
     async with (
         _bench(simulation, directory / BENCH_LOG_NAME) as (bench, clock),
         _publishing(simulation, clock, listeners.broker) as publisher,
@@ -112,7 +119,14 @@ async def simulate(simulation: Simulation, listeners: Listeners) -> Finished:
             listeners.progress(progress)
 
         try:
-            placed = place_new(run_id, plan, simulation.sources, placement=placement, rig=rig, clock=clock, tell=tell)
+            placed = place_new(
+                *(run_id, plan, simulation.sources),
+                placement=placement,
+                rig=rig,
+                clock=clock,
+                tell=tell,
+                holds_wait=False,
+            )
             publisher.follow(directory, placed.header)
             with _stopping_on_signals(placed.runner):
                 run = await placed.carry_out()

@@ -7,6 +7,7 @@ import json
 import logging
 import secrets
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,14 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 TICK_SECOND = 2e-9
 """A bench counts whole nanoseconds: the time it answers may lie one of them before the time it was asked for."""
+
+PULSE_REAL_SECOND = 0.5
+AWAY_SECOND = 2.0
+"""A process whose pulse is later than this did not run: it was stopped, the machine slept, or something blocked it."""
+AWAYS_KEPT = 32
+
+_SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Linux: goes on while the machine sleeps, as instruments do."""
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +56,13 @@ class Clock(Protocol):
 
     async def wait_until(self, second: float) -> float:
         """Wait for a time, for `nudge`, or for what a look at the bench would now see. Answers the time."""
+        ...
+
+    def away_until_after(self, second: float) -> list[tuple[float, float]]:
+        """When this process did not run: from and to, of all stretches that ended after a second.
+
+        What came in one is only seen at its end. Simulated time stands still meanwhile: there is none.
+        """
         ...
 
     def nudge(self) -> None:
@@ -82,10 +98,14 @@ class MonotonicClock:
     def __init__(self) -> None:
         self.epoch = BOOT_ID.read_text(encoding="ascii").strip() if BOOT_ID.exists() else secrets.token_hex(8)
         self._nudged = asyncio.Event()
+        self._participants = 0
+        self._pulse: asyncio.TimerHandle | None = None
+        self._pulsed_second = 0.0
+        self._away: deque[tuple[float, float]] = deque(maxlen=AWAYS_KEPT)
 
     def now_second(self) -> float:
         """See `Clock`."""
-        return time.monotonic()
+        return time.clock_gettime(_SINCE_BOOT)
 
     def utc_second(self) -> float:
         """See `Clock`."""
@@ -94,12 +114,18 @@ class MonotonicClock:
     async def wait_until(self, second: float) -> float:
         """See `Clock`."""
         try:
-            async with asyncio.timeout(max(0.0, second - time.monotonic())):
+            async with asyncio.timeout(max(0.0, second - self.now_second())):
                 await self._nudged.wait()
         except TimeoutError:
             pass
         self._nudged.clear()
-        return time.monotonic()
+        return self.now_second()
+
+    def away_until_after(self, second: float) -> list[tuple[float, float]]:
+        """See `Clock`. Known while somebody takes part."""
+        if self._pulse is not None:
+            self._note_pulse()
+        return [stretch for stretch in self._away if stretch[1] > second]
 
     def nudge(self) -> None:
         """See `Clock`."""
@@ -107,12 +133,32 @@ class MonotonicClock:
 
     def join(self) -> None:
         """See `Clock`: real time waits for nobody."""
+        self._participants += 1
+        if self._pulse is None:
+            self._pulsed_second = self.now_second()
+            self._beat()
 
     def leave(self) -> None:
         """See `Clock`."""
+        self._participants -= 1
+        if self._pulse is not None and not self._participants:
+            self._pulse.cancel()
+            self._pulse = None
 
     async def close(self) -> None:
         """See `Clock`."""
+        if self._pulse is not None:
+            self._pulse.cancel()
+            self._pulse = None
+
+    def _beat(self) -> None:
+        self._note_pulse()
+        self._pulse = asyncio.get_running_loop().call_later(PULSE_REAL_SECOND, self._beat)
+
+    def _note_pulse(self) -> None:
+        began_second, self._pulsed_second = self._pulsed_second, self.now_second()
+        if self._pulsed_second - began_second > AWAY_SECOND:
+            self._away.append((began_second, self._pulsed_second))
 
 
 class BenchGoneError(Exception):
@@ -277,6 +323,10 @@ class BenchClock:
             finally:
                 self._waiters = [entry for entry in self._waiters if entry[1] is not waiter]
         return self._now_second
+
+    def away_until_after(self, second: float) -> list[tuple[float, float]]:  # noqa: ARG002
+        """See `Clock`."""
+        return []
 
     def nudge(self) -> None:
         """See `Clock`."""

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from daemon.drafts import CurrentDraft, Draft, MeasuredDraft, RestDraft, SetDraft, lay_flat, needs_rate
+from daemon.bounds import Bounds, bounds_for, tightened
+from daemon.drafts import (
+    CurrentDraft,
+    Draft,
+    HeldDraft,
+    LimitedDraft,
+    MeasuredDraft,
+    RestDraft,
+    SetDraft,
+    WaitDraft,
+    lay_flat,
+    needs_rate,
+)
 from daemon.fitting import DEFAULT_SAMPLING_SECOND, Fitting, record_in_si, sampling_second
-from daemon.interlock_table import Bounds, bounds_for, interlock_table
-from daemon.plan import CellFacts, Plan
+from daemon.interlock_table import interlock_table
+from daemon.limits_in_plan import Scale, needs_cell, needs_pressure, needs_temperature
+from daemon.plan import CellFacts, Interlock, Plan
+from daemon.resume_policy import link_loss, resume_policy
+from daemon.unexecuted import note_unexecuted
 from drivers.roles import PotentiostatLimits
 from protocols import units
 from protocols.cell import Cell, CellFile, read_cell
 from protocols.errors import Path, Problem, ProblemsFound, errors_in, in_reading_order
-from protocols.protocol import (
-    ConstantCurrent,
-    CycleStep,
-    CyclingProtocol,
-    ProtocolFile,
-    Safety,
-    read_protocol,
-    step_path,
-)
+from protocols.protocol import CyclingProtocol, ProtocolFile, read_protocol, step_path
+from protocols.settings import Safety, Window
 from protocols.source import Findings
+from protocols.steps import ConstantCurrent, ConstantVoltage, CycleStep, Measured, VoltageScan
 from protocols.structure import read_structure
 
 NAME_TO_FILL_IN = "$NAME"
@@ -31,11 +40,18 @@ NAME_TO_FILL_IN = "$NAME"
 
 
 def load_plan(
-    protocol_text: str, protocol_name: str, cell_text: str, cell_name: str, limits: PotentiostatLimits | None
+    protocol_text: str,
+    protocol_name: str,
+    cell_text: str,
+    cell_name: str,
+    limits: PotentiostatLimits | None,
+    *,
+    station_safety: Sequence[Safety] = (),
 ) -> tuple[Plan, list[Problem]]:
     """Compile the texts of two files; the names are those of the files, for messages.
 
-    `limits` is None for a rig without a potentiostat, on which no current can flow.
+    `limits` is None for a rig without a potentiostat, on which no current can flow. `station_safety` is what the
+    station file says for all its rigs and for this one: a protocol can tighten it and cannot loosen it.
 
     Returns:
         The plan, and warnings: what is legal but odd.
@@ -43,21 +59,31 @@ def load_plan(
     Raises:
         ProblemsFound: all that is wrong with both, and what is odd.
     """
-    return compile_protocol(read_protocol(protocol_text, protocol_name), read_cell(cell_text, cell_name), limits)
+    protocol, cell = read_protocol(protocol_text, protocol_name), read_cell(cell_text, cell_name)
+    return compile_protocol(protocol, cell, limits, station_safety=station_safety)
 
 
 def compile_protocol(
-    file: ProtocolFile, cell_file: CellFile, limits: PotentiostatLimits | None
+    file: ProtocolFile,
+    cell_file: CellFile,
+    limits: PotentiostatLimits | None,
+    *,
+    station_safety: Sequence[Safety] = (),
 ) -> tuple[Plan, list[Problem]]:
     """Compile files that were read. Returns and raises as `load_plan`."""
     structure = read_structure(file)
+    unexecuted = Findings(file.source)
+    note_unexecuted(file, unexecuted)
     work = None
     if file.top is not None and cell_file.cell is not None:
         findings, cell_findings = Findings(file.source), Findings(cell_file.source)
-        work = _Compilation(file, file.top, cell_file, cell_file.cell, limits, findings, cell_findings)
+        work = _Compilation(
+            file, file.top, cell_file, cell_file.cell, limits, findings, cell_findings, tuple(station_safety)
+        )
     plan = work.plan(structure.loop_starts) if work else None
     found = [*work.findings.problems, *work.cell_findings.problems] if work else []
-    problems = in_reading_order([*file.problems, *structure.problems, *cell_file.problems, *found])
+    said = [*file.problems, *structure.problems, *unexecuted.problems, *cell_file.problems, *found]
+    problems = in_reading_order(said)
     if plan is None or errors_in(problems):
         raise ProblemsFound(tuple(problems))
     return plan, problems
@@ -72,6 +98,7 @@ class _Compilation:
     limits: PotentiostatLimits | None
     findings: Findings
     cell_findings: Findings
+    station_safety: tuple[Safety, ...] = ()
 
     def plan(self, loop_starts: dict[int, int]) -> Plan | None:
         """The plan; None when the cell file says too little for one."""
@@ -81,18 +108,21 @@ class _Compilation:
         mass_gram = self.cell.active_mass_gram
         if not self._check_cell(one_C_ampere) or mass_gram is None:
             return None
-        drafts = lay_flat(self.file, loop_starts, one_C_ampere)
+        drafts = lay_flat(self.file, loop_starts, Scale(one_C_ampere, mass_gram, self._diameter_mm))
         self._check_step_ids(drafts)
-        currents = [draft.current_ampere for draft in drafts if isinstance(draft, CurrentDraft)]
+        largest_ampere = _largest_ampere(drafts, one_C_ampere)
         samplings = [sampling_second(draft, self.top) for draft in drafts if isinstance(draft, MeasuredDraft)]
         bounds = bounds_for(
             self.top.safety,
-            largest_ampere=max(map(abs, currents), default=0.0),
+            largest_ampere=largest_ampere,
             active_mass_gram=mass_gram,
             slowest_sampling_second=max(samplings, default=DEFAULT_SAMPLING_SECOND),
+            station=self.station_safety,
         )
         self._check_bounds(bounds)
-        fitting = Fitting(self.top, self.limits, bounds, one_C_ampere, self.findings)
+        table = self._table(bounds)
+        own_bounds = dict(self._own_bounds(bounds, table))
+        fitting = Fitting(self.top, self.limits, bounds, one_C_ampere, largest_ampere, self.findings, own_bounds)
         lower_volt, upper_volt = self._window(drafts, bounds)
         steps = tuple(fitting.step(draft) for draft in drafts)
         fitting.check_neighbours(drafts, steps)
@@ -103,20 +133,53 @@ class _Compilation:
             lower_voltage_volt=lower_volt,
             upper_voltage_volt=upper_volt,
             cycle_starts_with=self.top.cycle_starts_with,
-            interlocks=interlock_table(bounds, has_potentiostat=self.limits is not None),
+            counts_explicitly=self.top.cycle == "explicit",
+            interlocks=table,
             record=record_in_si(self.top.record) or {},
             needs=tuple(self._needs(drafts)),
+            resume=resume_policy(
+                self.top.on_resume,
+                lower_guard_volt=bounds.rest_low_volt,
+                upper_guard_volt=bounds.high_volt.value,
+            ),
+            link=link_loss(self.top.on_link_loss),
         )
+
+    def _table(self, bounds: Bounds) -> tuple[Interlock, ...]:
+        return interlock_table(bounds, has_potentiostat=self.limits is not None, is_symmetric=self.cell.cell.symmetric)
+
+    def _own_bounds(
+        self, bounds: Bounds, table: tuple[Interlock, ...]
+    ) -> Iterator[tuple[int, tuple[Bounds, tuple[Interlock, ...]]]]:
+        """The bounds of each step that says something of its own, by its place in the file, and what that changes."""
+        for index, step in enumerate(self.file.steps):
+            if not isinstance(step, Measured) or step.safety is None:
+                continue
+            own, overruled = tightened(bounds, step.safety)
+            for key, in_force in overruled:
+                what = f"looser than what holds for the whole run, {in_force}, which is in force"
+                path = step_path(index, "safety", key)
+                self.findings.warning(path, what, "remove it, or say it at the top")
+            yield index, (own, tuple(row for row in self._table(own) if row not in table))
+
+    @property
+    def _diameter_mm(self) -> float | None:
+        return self.cell.fixture.diameter_mm if self.cell.fixture else None
 
     def _needs(self, drafts: list[Draft]) -> Iterator[str]:
         """The roles without which a rig can't do this."""
-        said = self.top.safety or Safety()
-        if any(isinstance(draft, CurrentDraft) for draft in drafts):
+        said = set((self.top.safety or Safety()).model_dump(exclude_none=True))
+        for step in self.file.steps:
+            if isinstance(step, Measured) and step.safety is not None:
+                said |= set(step.safety.model_dump(exclude_none=True))
+        limits = [limit for draft in drafts if isinstance(draft, LimitedDraft) for limit in draft.limits]
+        drives = any(isinstance(draft, CurrentDraft | HeldDraft) for draft in drafts)
+        if drives or any(map(needs_cell, limits)):
             yield "potentiostat"
-        if said.min_pressure_MPa is not None or said.max_pressure_MPa is not None:
+        if any("pressure" in key for key in said) or any(map(needs_pressure, limits)):
             yield "load_cell"
-        waits = any(isinstance(draft, RestDraft) and draft.until_equilibrated for draft in drafts)
-        if waits or said.max_temperature_C is not None:
+        waits = any(isinstance(draft, RestDraft | WaitDraft) and draft.until_equilibrated for draft in drafts)
+        if waits or any("temperature" in key for key in said) or any(map(needs_temperature, limits)):
             yield "thermometer"
         if any(isinstance(draft, SetDraft) for draft in drafts):
             yield "chamber"
@@ -154,23 +217,34 @@ class _Compilation:
         return own if own is not None else said
 
     def _check_reference(self) -> None:
-        window, reference = self.top.window, self.cell.reference
-        if window is None or window.vs is None or window.vs.casefold() == reference.name.casefold():
+        windows: list[tuple[Path, Window | None]] = [(("window",), self.top.window)]
+        windows += [
+            (step_path(index, "window"), step.window)
+            for index, step in enumerate(self.file.steps)
+            if isinstance(step, Measured)
+        ]
+        for path, window in windows:
+            if window is not None and window.vs is not None:
+                self._check_reference_of((*path, "vs"), window, window.vs)
+
+    def _check_reference_of(self, path: Path, window: Window, vs: str) -> None:
+        reference = self.cell.reference
+        if vs.casefold() == reference.name.casefold():
             return
-        what = f"the window is against {window.vs}; {self.cell_findings.source.file} measures against {reference.name}"
+        what = f"the window is against {vs}; {self.cell_findings.source.file} measures against {reference.name}"
         hint = f"write the voltages against {reference.name}"
-        if reference.of is not None and window.vs.casefold() == reference.of.casefold():
+        if reference.of is not None and vs.casefold() == reference.of.casefold():
             low_volt, high_volt = (
                 volt - reference.offset_V for volt in (window.lower_voltage_V, window.upper_voltage_V)
             )
             hint = f"write lower_voltage_V: {low_volt:g}, upper_voltage_V: {high_volt:g}, vs: {reference.name}"
-        self.findings.error(("window", "vs"), what, hint)
+        self.findings.error(path, what, hint)
 
     def _check_currents(self) -> None:
         if self.limits is not None:
             return
         for index, step in enumerate(self.file.steps):
-            if isinstance(step, ConstantCurrent | CycleStep):
+            if isinstance(step, ConstantCurrent | ConstantVoltage | VoltageScan | CycleStep):
                 what = f"{step.step} needs a potentiostat, and this rig has none"
                 hint = "write {step: open_circuit_voltage, until_time: 10 h}, or use a rig that has one"
                 self.findings.error(step_path(index), what, hint)
@@ -212,6 +286,9 @@ class _Compilation:
         self._check_measurable(bounds)
         for key, default in bounds.loosenings():
             self.findings.warning(("safety", key), f"looser than the default, {default}", "keep it only if meant")
+        for key, station in bounds.overruled():
+            what = f"looser than the station's, {station}, which holds"
+            self.findings.warning(("safety", key), what, "remove it, or let the station file say more")
 
     def _check_order(self, quantity: str, low: float, high: float, unit: str) -> None:
         if low >= high:
@@ -226,6 +303,13 @@ class _Compilation:
             if abs(volt) > self.limits.voltage_volt:
                 what = f"{volt:g} V is more than the {self.limits.model} measures"
                 self.findings.error(("safety", key), what, f"write {self.limits.voltage_volt:g} at most")
+
+
+def _largest_ampere(drafts: Sequence[Draft], one_C_ampere: float | None) -> float:
+    """The largest current of any step, in size; where voltages are held and no current is set, that of 1 C."""
+    currents = [abs(draft.current_ampere) for draft in drafts if isinstance(draft, CurrentDraft)]
+    holds = any(isinstance(draft, HeldDraft) for draft in drafts)
+    return max(currents, default=(one_C_ampere or 0.0) if holds else 0.0)
 
 
 def _first_missing(cell: Cell) -> tuple[Path, str, str]:

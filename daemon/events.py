@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import msgspec
 
+from daemon.settling import Settled
+from daemon.watching import Tail
+
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One measured row of the cell; a value that was no reading is None."""
@@ -29,7 +32,8 @@ class BlockSummary(msgspec.Struct, frozen=True, kw_only=True):
     """All that decisions see of a block of rows. Charge and energy begin at the segment's last reading before it.
 
     Charges and energies are positive both ways; `breaches` names only interlocks that some row broke. `last_reading`
-    is the last row of the segment with both a voltage and a current.
+    is the last row of the segment with both a voltage and a current. `tail` is of its voltage, for the rows to come.
+    `after_ten_second` is the segment's first reading 10 s after its start or later, in the block that holds it.
     """
 
     stream: str
@@ -46,12 +50,17 @@ class BlockSummary(msgspec.Struct, frozen=True, kw_only=True):
     energy_out_watt_hour: float
     rows_without_reading: int
     breaches: tuple[Breach, ...]
+    tail: Tail = Tail()
+    after_ten_second: Row | None = None
 
 
 class ReadingsSummary(msgspec.Struct, frozen=True, kw_only=True):
     """All that decisions see of stored rows of another stream than the cell's: extremes and the last reading, by name.
 
-    Times are run time. A quantity without a reading in these rows is absent from all three.
+    Times are run time. A quantity without a reading in these rows is absent from all three; `unread` counts the
+    rows without one, by name. `tails` are of the
+    quantities that are watched, by name, and `settled` is what deviations count from, both after these rows; None where
+    these rows say nothing of it.
     """
 
     stream: str
@@ -64,14 +73,36 @@ class ReadingsSummary(msgspec.Struct, frozen=True, kw_only=True):
     last: dict[str, float]
     rows_without_reading: int
     breaches: tuple[Breach, ...]
+    unread: dict[str, int] = {}
+    tails: dict[str, Tail] = {}
+    settled: Settled | None = None
+
+
+class Reached(msgspec.Struct, frozen=True, kw_only=True):
+    """The end that a segment met: of its first condition what was asked, and what was measured at the end, in SI.
+
+    `measured_value` is None when it was not read. `overshoot` is how far the value lies beyond the limit. `limit` is
+    the place among the step's limits of the one that the host saw met; None where the instrument ended the segment.
+    """
+
+    ended_by: str
+    quantity: str
+    limit_value: float
+    measured_value: float | None
+    overshoot: float | None
+    limit: int | None = None
 
 
 class SegmentRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One executed pass through a step: what was asked, what ended it, what was measured.
 
-    `ended_by` is "voltage", "time", "equilibrated", "timeout", "guard_time", "guard_voltage", "interlock", "stopped",
-    "power_lost" or "unknown"; `abnormal` says that the step did not end as written. `overshoot_volt` is how far the
-    last row lies beyond the limit, negative when noise put it just before.
+    `ended_by` is one of `daemon.branching.ENDED_BY` ("voltage", "time", "capacity", …), or "equilibrated", "timeout",
+    "guard_time", "guard_voltage", "interlock", "stopped", "paused", "power_lost", "buffer_lost" or "unknown";
+    `abnormal` says that the step did not end as written. `overshoot_volt` is how far the last row lies beyond the
+    limit, negative when noise put it just before. `continues`: it goes on with the step that the one before it cut
+    short. `interrupted`: since the last half the run was held, or nothing ran for over a minute. `extends`: as written
+    it belongs to the half before it. `cycle` is the number of its cycle, from 1, where the protocol counts them by a
+    step of its own, else None. `reached` is the limit of the protocol that ended it, None where none did.
     """
 
     segment: int
@@ -90,10 +121,20 @@ class SegmentRecord(msgspec.Struct, frozen=True, kw_only=True):
     first_voltage_volt: float | None
     last_voltage_volt: float | None
     overshoot_volt: float | None
+    continues: bool = False
+    interrupted: bool = False
+    extends: bool = False
+    reached: Reached | None = None
+    cycle: int | None = None
 
 
-class RunStarted(msgspec.Struct, frozen=True, tag="run_started", tag_field="event"):
-    """The run's file exists; nothing is switched on yet."""
+class RunStarted(msgspec.Struct, frozen=True, kw_only=True, tag="run_started", tag_field="event"):
+    """The run's file exists; nothing is switched on yet.
+
+    `holds_wait`: a hold waits for a person; else it ends the run.
+    """
+
+    holds_wait: bool = True
 
 
 class SegmentStarted(msgspec.Struct, frozen=True, kw_only=True, tag="segment_started", tag_field="event"):
@@ -101,6 +142,13 @@ class SegmentStarted(msgspec.Struct, frozen=True, kw_only=True, tag="segment_sta
 
     segment: int
     started_second: float
+
+
+class SegmentNotStarted(msgspec.Struct, frozen=True, kw_only=True, tag="segment_not_started", tag_field="event"):
+    """The instrument knows nothing of a segment that a daemon may have started before it died."""
+
+    segment: int
+    power_was_cycled: bool
 
 
 class BlockStored(msgspec.Struct, frozen=True, kw_only=True, tag="block_stored", tag_field="event"):
@@ -114,6 +162,19 @@ class ReadingsStored(msgspec.Struct, frozen=True, kw_only=True, tag="readings_st
     """Rows of pressure, temperature or another stream are durable, in the same commit as this event."""
 
     summary: ReadingsSummary
+
+
+class Silent(msgspec.Struct, frozen=True, kw_only=True, tag="silent", tag_field="event"):
+    """A watched quantity beside the cell has not been read for so long that something follows from it."""
+
+    quantity: str
+    age_second: float
+
+
+class Warned(msgspec.Struct, frozen=True, kw_only=True, tag="warned", tag_field="event"):
+    """The event before this has made the run warn: an interlock that only warns. It changes nothing by itself."""
+
+    text: str
 
 
 class ChamberSet(msgspec.Struct, frozen=True, kw_only=True, tag="chamber_set", tag_field="event"):
@@ -141,6 +202,38 @@ class StopRequested(msgspec.Struct, frozen=True, kw_only=True, tag="stop_request
     by: str
 
 
+class PauseRequested(msgspec.Struct, frozen=True, kw_only=True, tag="pause_requested", tag_field="event"):
+    """Somebody asked for a hold: now, with the cell made safe before this was written, or `after` "step" or "cycle"."""
+
+    by: str
+    after: str = ""
+
+
+class ResumeRequested(msgspec.Struct, frozen=True, kw_only=True, tag="resume_requested", tag_field="event"):
+    """Somebody asked a held run to go on; `unchecked`: at once, whatever the cell did meanwhile."""
+
+    by: str
+    unchecked: bool = False
+
+
+class SkipRequested(msgspec.Struct, frozen=True, kw_only=True, tag="skip_requested", tag_field="event"):
+    """Somebody asked a held run to go on with the step after the present one."""
+
+    by: str
+
+
+class LinkChanged(msgspec.Struct, frozen=True, kw_only=True, tag="link_changed", tag_field="event"):
+    """An instrument has not answered since `since_second`, or answers again.
+
+    `state` is "lost", "failed" or "connected", see `daemon.link_states`.
+    """
+
+    role: str
+    state: str
+    since_second: float
+    text: str
+
+
 class InstrumentFailed(msgspec.Struct, frozen=True, kw_only=True, tag="instrument_failed", tag_field="event"):
     """An instrument refused, or could not be reached for longer than the rig allows."""
 
@@ -160,17 +253,42 @@ class MadeSafe(msgspec.Struct, frozen=True, kw_only=True, tag="made_safe", tag_f
     text: str
 
 
+PAUSE_TIMED_OUT = "pause_timed_out"
+"""What a `Noticed` calls it when nobody has let a paused run go on in time: it is held on."""
+BRANCHED = "branched"
+"""What a `Noticed` calls it when a limit of a loop was met: as written, and nothing to warn of."""
+
+
+class Noticed(msgspec.Struct, frozen=True, kw_only=True, tag="noticed", tag_field="event"):
+    """Something that a reader of the run must know, and that changes nothing in it.
+
+    `what` is "away" (the daemon did not run for a while), "utc_moved" (UTC jumped against the clock) or "went_on" (what
+    was compared before the run went on after an interruption), `BRANCHED` or `PAUSE_TIMED_OUT`.
+    """
+
+    what: str
+    text: str
+
+
 Event = (
     RunStarted
     | SegmentStarted
+    | SegmentNotStarted
     | BlockStored
     | ReadingsStored
+    | Silent
+    | Warned
     | ChamberSet
     | SegmentEnded
     | Resumed
     | StopRequested
+    | PauseRequested
+    | ResumeRequested
+    | SkipRequested
+    | LinkChanged
     | InstrumentFailed
     | MadeSafe
+    | Noticed
 )
 
 
@@ -183,6 +301,12 @@ class StartSegment(msgspec.Struct, frozen=True, kw_only=True):
     segment: int
     position: int
     again: bool = False
+
+
+class SeekSegment(msgspec.Struct, frozen=True, kw_only=True):
+    """Look whether the instrument knows this segment, which a daemon may have started before it died."""
+
+    segment: int
 
 
 class EndSegment(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,13 +333,20 @@ class CompactSegment(msgspec.Struct, frozen=True, kw_only=True):
     segment: int
 
 
+class Tell(msgspec.Struct, frozen=True, kw_only=True):
+    """Put a word on record, as `Noticed`."""
+
+    what: str
+    text: str
+
+
 class MakeSafe(msgspec.Struct, frozen=True, kw_only=True):
     """Bring the cell to open circuit now; this is done before anything is written."""
 
     why: str
 
 
-Effect = StartSegment | EndSegment | SetChamber | ForgetSegment | CompactSegment | MakeSafe
+Effect = StartSegment | SeekSegment | EndSegment | SetChamber | ForgetSegment | CompactSegment | MakeSafe | Tell
 
 encode_event = msgspec.json.Encoder().encode
 decode_event = msgspec.json.Decoder(Event).decode

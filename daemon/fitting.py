@@ -3,17 +3,51 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from daemon.drafts import CurrentDraft, Draft, LoopDraft, MeasuredDraft, RestDraft, SetDraft
-from daemon.interlock_table import Bounds
-from daemon.plan import CurrentStep, LoopStep, PlanStep, RestStep, SetStep
-from drivers.roles import CurrentRange, PotentiostatLimits
+from daemon.bounds import CURRENT_FACTOR, Bounds
+from daemon.drafts import (
+    AdvanceDraft,
+    CurrentDraft,
+    Draft,
+    HeldDraft,
+    LoopDraft,
+    MeasuredDraft,
+    PauseDraft,
+    RestDraft,
+    ScanDraft,
+    SetDraft,
+    VoltageDraft,
+    WaitDraft,
+)
+from daemon.plan import (
+    AdvanceStep,
+    CapacityBasis,
+    CurrentStep,
+    DrivenStep,
+    Interlock,
+    LinkLoss,
+    LoopStep,
+    MeasuredStep,
+    PauseStep,
+    PlanStep,
+    RestStep,
+    ResumePolicy,
+    ScanStep,
+    SetStep,
+    VoltageStep,
+    WaitStep,
+)
+from daemon.readings import JIG_TEMPERATURE, PRESSURE
+from daemon.resume_policy import link_loss, overridden, resume_policy
+from drivers.roles import CurrentRange, PotentiostatLimits, SegmentMode
 from protocols import units
 from protocols.errors import Path
-from protocols.protocol import CycleStep, CyclingProtocol, Equilibrate, Record, step_path
+from protocols.protocol import CyclingProtocol, step_path
+from protocols.settings import Record
 from protocols.source import Findings
+from protocols.steps import CycleStep, Equilibrate, VoltageScan
 
 DEFAULT_SAMPLING_SECOND = 1.0
 FAST_RATE_C, SLOW_RATE_C = 1.0, 0.2
@@ -22,7 +56,11 @@ FAST_CUTOFF_SECOND, SLOW_CUTOFF_SECOND = 0.2, 1.0
 GUARD_FACTOR = 1.5
 """Guard time of a current, over the time in which it passes the capacity of 1 C."""
 GUARD_WITHOUT_CAPACITY_SECOND = 86400.0
+LONGEST_REST_SECOND = 30 * 86400.0
+"""Of a rest that only a limit ends."""
 LARGEST_SETPOINT_ERROR = 0.005
+LEAST_MEASURED_SHARE = 0.1
+"""Of what the cell file says 1 C is: a cell that has measured less is none to go on with by itself."""
 TOLERANCE = 1e-6
 """Relative, for what should be equal or a whole number."""
 ROWS_BESIDE = 3
@@ -43,17 +81,31 @@ def record_in_si(record: Record | None) -> dict[str, float] | None:
     if record is None:
         return None
     said = {
-        "time_second": record.time_s,
+        "time_second": record.time[-1].every_second if record.time else record.time_s,
         "voltage_volt": record.voltage_V,
         "current_ampere": None if record.current_mA is None else units.ampere(record.current_mA),
+        PRESSURE: None if record.pressure_MPa is None else units.pascal(record.pressure_MPa),
+        JIG_TEMPERATURE: record.temperature_C,
     }
     return {name: value for name, value in said.items() if value is not None} or None
+
+
+def record_first(record: Record | None) -> tuple[tuple[float, float], ...]:
+    """The times of a record that hold only at first: each with the second of the step up to which it holds."""
+    first, until_second = list[tuple[float, float]](), 0.0
+    for interval in (record.time if record else None) or ():
+        if interval.for_second is not None:
+            until_second += interval.for_second
+            first.append((interval.every_second, until_second))
+    return tuple(first)
 
 
 @dataclass(frozen=True)
 class Fitting:
     """Makes steps of drafts. What does not fit is noted in `findings`, and the numbers of such a step mean nothing.
 
+    `largest_ampere` is the largest of the protocol's currents, in size, which a held voltage may cause too; 1 C without
+    any. `own_bounds` are those of the steps of the file that are held to tighter ones, with the interlocks that makes.
     `limits` is None on a rig without a potentiostat: its rests are only time, and currents were refused before.
     """
 
@@ -61,13 +113,22 @@ class Fitting:
     limits: PotentiostatLimits | None
     bounds: Bounds
     one_C_ampere: float | None
+    largest_ampere: float
     findings: Findings
+    own_bounds: Mapping[int, tuple[Bounds, tuple[Interlock, ...]]] = field(default_factory=dict)
 
     def step(self, draft: Draft) -> PlanStep:
         """A draft as a step of the plan."""
         line = self.findings.source.value_at(step_path(draft.index)).line
         if isinstance(draft, LoopDraft):
-            return LoopStep(step_id=draft.step_id, block=draft.block, line=line, first=draft.first, passes=draft.passes)
+            return LoopStep(
+                step_id=draft.step_id,
+                block=draft.block,
+                line=line,
+                first=draft.first,
+                passes=draft.passes,
+                limits=draft.limits,
+            )
         if isinstance(draft, SetDraft):
             self._check_setpoint(draft)
             return SetStep(
@@ -76,27 +137,169 @@ class Fitting:
                 line=line,
                 temperature_celsius=draft.temperature_celsius,
             )
+        if isinstance(draft, AdvanceDraft):
+            return AdvanceStep(step_id=draft.step_id, block=draft.block, line=line)
+        if isinstance(draft, PauseDraft):
+            return PauseStep(
+                step_id=draft.step_id,
+                block=draft.block,
+                line=line,
+                text=draft.step.text,
+                timeout_second=draft.step.timeout_second,
+                on_timeout=draft.step.on_timeout,
+            )
+        if isinstance(draft, WaitDraft):
+            return self._wait(draft, line)
         if isinstance(draft, RestDraft):
             return self._rest(draft, line)
+        if isinstance(draft, VoltageDraft):
+            return self._voltage(draft, line)
+        if isinstance(draft, ScanDraft):
+            return self._scan(draft, line)
         return self._current(draft, line)
 
     def _rest(self, draft: RestDraft, line: int) -> RestStep:
         sampling, cutoff = self._timing(draft, SLOW_CUTOFF_SECOND)
-        self._check_length(draft, draft.until_time_second, sampling)
-        self._check_shortness(self._time_place(draft), draft.until_time_second, sampling)
+        until_time_second = draft.until_time_second
+        if until_time_second is None:
+            until_time_second = self._longest_rest_second(sampling)
+        self._check_length(draft, until_time_second, sampling)
+        self._check_shortness(self._time_place(draft), until_time_second, sampling)
         return RestStep(
             step_id=draft.step_id,
             block=draft.block,
             line=line,
-            until_time_second=draft.until_time_second,
+            until_time_second=until_time_second,
             until_equilibrated=draft.until_equilibrated,
+            limits=draft.limits,
+            is_timed_out=draft.until_time_second is None,
             on_timeout=draft.on_timeout,
-            lower_guard_volt=self.bounds.rest_low_volt,
-            upper_guard_volt=self.bounds.high_volt.value,
+            lower_guard_volt=self._bounds_of(draft).rest_low_volt,
+            upper_guard_volt=self._bounds_of(draft).high_volt.value,
             sampling_second=sampling,
             cutoff_second=cutoff,
             record=self._record(draft, RECORD_REST),
+            record_first=self._record_first(draft),
+            interlocks=self._interlocks(draft),
+            resume=self._resume(draft),
+            link=self._link(draft),
         )
+
+    def _wait(self, draft: WaitDraft, line: int) -> WaitStep:
+        until_time_second = draft.until_time_second
+        return WaitStep(
+            step_id=draft.step_id,
+            block=draft.block,
+            line=line,
+            until_time_second=LONGEST_REST_SECOND if until_time_second is None else until_time_second,
+            until_equilibrated=draft.until_equilibrated,
+            limits=draft.limits,
+            is_timed_out=draft.is_timed_out,
+            on_timeout=draft.step.on_timeout,
+            lower_guard_volt=self._bounds_of(draft).rest_low_volt,
+            upper_guard_volt=self._bounds_of(draft).high_volt.value,
+            sampling_second=DEFAULT_SAMPLING_SECOND,
+            cutoff_second=DEFAULT_SAMPLING_SECOND,
+        )
+
+    def _voltage(self, draft: VoltageDraft, line: int) -> VoltageStep:
+        sampling, cutoff = self._timing(draft, SLOW_CUTOFF_SECOND)
+        guard = draft.until_time_second or GUARD_WITHOUT_CAPACITY_SECOND
+        self._check_length(draft, guard, sampling)
+        self._check_shortness(self._time_place(draft), guard, sampling)
+        self._check_held(draft, SegmentMode.VOLTAGE, {"voltage_V": draft.step.voltage_V})
+        return VoltageStep(
+            step_id=draft.step_id,
+            block=draft.block,
+            line=line,
+            half=draft.half,
+            extends=draft.extends,
+            voltage_volt=draft.step.voltage_V,
+            current_limit_ampere=self.largest_ampere,
+            current_range_ampere=self._limit_range(draft),
+            until_current_ampere=draft.until_current_ampere,
+            until_time_second=draft.until_time_second,
+            basis=self._basis(draft),
+            limits=draft.limits,
+            guard_time_second=guard,
+            lower_guard_volt=self._bounds_of(draft).low_volt.value,
+            upper_guard_volt=self._bounds_of(draft).high_volt.value,
+            sampling_second=sampling,
+            cutoff_second=cutoff,
+            record=self._record(draft, RECORD_FAST),
+            record_first=self._record_first(draft),
+            interlocks=self._interlocks(draft),
+            resume=self._resume(draft),
+            link=self._link(draft),
+        )
+
+    def _scan(self, draft: ScanDraft, line: int) -> ScanStep:
+        sampling, cutoff = self._timing(draft, SLOW_CUTOFF_SECOND)
+        step = draft.step
+        self._check_length(draft, draft.until_time_second, sampling)
+        ends = {"start_voltage_V": step.start_voltage_V, "end_voltage_V": step.end_voltage_V}
+        self._check_held(draft, SegmentMode.SCAN, ends)
+        self._check_levels(draft, sampling)
+        return ScanStep(
+            step_id=draft.step_id,
+            block=draft.block,
+            line=line,
+            start_voltage_volt=step.start_voltage_V,
+            end_voltage_volt=step.end_voltage_V,
+            scan_rate_volt_per_second=units.volt(step.scan_rate_mV_per_s),
+            current_limit_ampere=self.largest_ampere,
+            current_range_ampere=self._limit_range(draft),
+            limits=draft.limits,
+            lower_guard_volt=self._bounds_of(draft).low_volt.value,
+            upper_guard_volt=self._bounds_of(draft).high_volt.value,
+            sampling_second=sampling,
+            cutoff_second=cutoff,
+            record=self._record(draft, RECORD_FAST),
+            record_first=self._record_first(draft),
+            interlocks=self._interlocks(draft),
+            resume=self._resume(draft),
+            link=self._link(draft),
+        )
+
+    def _check_held(self, draft: HeldDraft, mode: SegmentMode, volts: Mapping[str, float]) -> None:
+        """Whether the instrument can hold voltages, and these lie inside the safety bounds."""
+        if self.limits is not None and mode not in self.limits.modes:
+            what = f"the {self.limits.model} can't do it by itself"
+            self.findings.error(step_path(draft.index, "step"), what, "use another instrument, or constant currents")
+        low, high = self._bounds_of(draft).low_volt, self._bounds_of(draft).high_volt
+        for key, volt in volts.items():
+            if not low.value < volt < high.value:
+                what = f"{volt:g} V is not inside the safety bounds, {low.value:g} to {high.value:g} V ({low.origin})"
+                self.findings.error(step_path(draft.index, key), what, "write a voltage inside them, or widen safety")
+        if not self.largest_ampere:
+            what = "nothing says which current this may cause: there is no other current, and 1 C is not known"
+            self.findings.error(step_path(draft.index), what, "write c_rate in the cell file")
+
+    def _check_levels(self, draft: ScanDraft, sampling_second: float) -> None:
+        if self.limits is None:
+            return
+        rate = units.volt(draft.step.scan_rate_mV_per_s)
+        levels = draft.until_time_second / sampling_second + 1
+        least = max(draft.until_time_second / max(1, self.limits.level_count - 1), self.limits.voltage_step_volt / rate)
+        if levels > self.limits.level_count or rate * sampling_second < self.limits.voltage_step_volt * (1 - TOLERANCE):
+            what = f"{levels:.0f} levels of {1000 * rate * sampling_second:.3g} mV are too fine"
+            hint = f"write sampling_s: {least:.3g} or more"
+            self.findings.error(self._place(draft, "sampling_s"), f"{what} for the {self.limits.model}", hint)
+
+    def _limit_range(self, draft: HeldDraft) -> float:
+        """The range that holds the largest current a held voltage may cause."""
+        found = self.limits.range_for(self.largest_ampere) if self.limits else None
+        if found is None and self.limits is not None:
+            shown = units.current_text(self.largest_ampere)
+            what = f"{shown} is too much for the {self.limits.model}"
+            self.findings.error(step_path(draft.index), what, "use another instrument")
+        return math.nan if found is None else found.full_scale_ampere
+
+    def _longest_rest_second(self, sampling_second: float) -> float:
+        """How long a rest may last that only a limit ends: half of what fits into the instrument."""
+        if self.limits is None or not self.limits.rows_per_segment:
+            return LONGEST_REST_SECOND
+        return min(LONGEST_REST_SECOND, sampling_second * (self.limits.rows_per_segment // 2 - ROWS_BESIDE))
 
     def _current(self, draft: CurrentDraft, line: int) -> CurrentStep:
         rate = None if self.one_C_ampere is None else abs(draft.current_ampere) / self.one_C_ampere
@@ -122,16 +325,66 @@ class Fitting:
             current_range_ampere=current_range.full_scale_ampere if current_range else math.nan,
             until_voltage_volt=draft.until_voltage_volt,
             until_time_second=draft.until_time_second,
+            until_charge_ampere_hour=draft.until_charge_ampere_hour,
+            basis=self._basis(draft),
+            limits=draft.limits,
             guard_time_second=guard,
-            lower_guard_volt=self.bounds.low_volt.value,
-            upper_guard_volt=self.bounds.high_volt.value,
+            lower_guard_volt=self._bounds_of(draft).low_volt.value,
+            upper_guard_volt=self._bounds_of(draft).high_volt.value,
             sampling_second=sampling,
             cutoff_second=cutoff,
             record=self._record(draft, RECORD_SLOW if is_slow else RECORD_FAST),
+            record_first=self._record_first(draft),
+            interlocks=self._interlocks(draft),
+            resume=self._resume(draft),
+            link=self._link(draft),
         )
+
+    def _basis(self, draft: CurrentDraft | VoltageDraft) -> CapacityBasis | None:
+        said = draft.basis
+        if said is None or said.block is None or self.one_C_ampere is None or self.limits is None:
+            return None
+        if any(condition.quantity == "current_ampere" for limit in draft.limits for condition in limit.when):
+            what = "a limit on the current can't follow a capacity that is measured only later"
+            self.findings.error(step_path(draft.index, "limits"), what, "write c_rate_basis: cell_file in this step")
+        return CapacityBasis(
+            block=said.block,
+            cycle=said.cycle,
+            measured=said.measured,
+            instead_of_ampere=self.one_C_ampere,
+            least_share=LEAST_MEASURED_SHARE,
+            most_share=CURRENT_FACTOR,
+            ranges_ampere=tuple(one.full_scale_ampere for one in self.limits.current_ranges),
+        )
+
+    def _bounds_of(self, draft: Draft) -> Bounds:
+        own = self.own_bounds.get(draft.index)
+        return self.bounds if own is None else own[0]
+
+    def _interlocks(self, draft: Draft) -> tuple[Interlock, ...]:
+        own = self.own_bounds.get(draft.index)
+        return () if own is None else own[1]
 
     def _record(self, draft: MeasuredDraft, default: dict[str, float]) -> dict[str, float]:
         return record_in_si(draft.step.record) or record_in_si(self.top.record) or default
+
+    def _resume(self, draft: MeasuredDraft) -> ResumePolicy | None:
+        own, bounds = draft.step.on_resume, self._bounds_of(draft)
+        if own is None:
+            return None
+        return resume_policy(
+            overridden(self.top.on_resume, own),
+            lower_guard_volt=bounds.rest_low_volt,
+            upper_guard_volt=bounds.high_volt.value,
+        )
+
+    def _link(self, draft: MeasuredDraft) -> LinkLoss | None:
+        own = draft.step.on_link_loss
+        return None if own is None else link_loss(overridden(self.top.on_link_loss, own))
+
+    def _record_first(self, draft: MeasuredDraft) -> tuple[tuple[float, float], ...]:
+        own = record_in_si(draft.step.record)
+        return record_first(draft.step.record if own is not None else self.top.record)
 
     def _place(self, draft: MeasuredDraft, key: str) -> Path:
         """Where a setting of a step is written: in the step, or at the top."""
@@ -140,7 +393,7 @@ class Fitting:
 
     def _time_place(self, draft: MeasuredDraft) -> Path:
         step = draft.step
-        if isinstance(step, CycleStep):
+        if isinstance(step, CycleStep | VoltageScan):
             return step_path(draft.index)
         if isinstance(step, Equilibrate):
             said = [key for key in ("timeout", "timeout_s") if getattr(step, key) is not None]
@@ -243,7 +496,7 @@ class Fitting:
             self.findings.error(step_path(draft.index, "temperature_C"), what, hint)
 
     def _check_voltage(self, draft: CurrentDraft) -> None:
-        volt, low, high = draft.until_voltage_volt, self.bounds.low_volt, self.bounds.high_volt
+        volt, low, high = draft.until_voltage_volt, self._bounds_of(draft).low_volt, self._bounds_of(draft).high_volt
         if volt is None or low.value < volt < high.value:
             return
         too_low = volt <= low.value
@@ -255,7 +508,7 @@ class Fitting:
         self.findings.error(path, what, f"write a voltage inside them, or safety: {{{key}: …}} {side} {volt:g}")
 
     def _check_safety_current(self, draft: CurrentDraft) -> None:
-        low, high = self.bounds.low_ampere.value, self.bounds.high_ampere.value
+        low, high = self._bounds_of(draft).low_ampere.value, self._bounds_of(draft).high_ampere.value
         if not low <= draft.current_ampere <= high:
             shown = units.current_text(abs(draft.current_ampere))
             what = f"a {draft.half} of {shown} is outside the safety bounds of the current"
@@ -299,20 +552,22 @@ def _rows(length_second: float, sampling_second: float) -> int:
 
 
 def _rows_of(step: PlanStep) -> int:
+    if isinstance(step, WaitStep):
+        return 0
     if isinstance(step, RestStep):
         return _rows(step.until_time_second, step.sampling_second)
-    if isinstance(step, CurrentStep):
-        return _rows(min(step.guard_time_second, step.until_time_second or math.inf), step.sampling_second)
+    if isinstance(step, DrivenStep):
+        return _rows(step.longest_second, step.sampling_second)
     return 0
 
 
 def _measures(step: PlanStep) -> bool:
-    return isinstance(step, CurrentStep | RestStep)
+    return isinstance(step, MeasuredStep)
 
 
 def _measured_next(steps: Sequence[PlanStep], position: int) -> set[int]:
-    """The measuring steps that may be executed right after one, by position: a loop may go back or on."""
-    found, seen, ahead = set[int](), set[int](), [position + 1]
+    """The measuring steps that may be executed right after one, by position: loops and limits lead back and on."""
+    found, seen, ahead = set[int](), set[int](), [position + 1, *_led_to(steps[position])]
     while ahead:
         at = ahead.pop()
         if at in seen or at >= len(steps):
@@ -322,7 +577,13 @@ def _measured_next(steps: Sequence[PlanStep], position: int) -> set[int]:
         if _measures(step):
             found.add(at)
             continue
-        ahead.append(at + 1)
+        ahead += [at + 1, *_led_to(step)]
         if isinstance(step, LoopStep) and step.passes > 1:
             ahead.append(step.first)
     return found
+
+
+def _led_to(step: PlanStep) -> list[int]:
+    """Where the limits of a step may lead, beside the step after it."""
+    limits = step.limits if isinstance(step, MeasuredStep | LoopStep) else ()
+    return [place for limit in limits for place in (limit.goto, limit.then) if isinstance(place, int)]

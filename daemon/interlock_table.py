@@ -1,128 +1,80 @@
-"""Which bounds a run is held to: the bench's defaults, and what a protocol tightens or knowingly loosens."""
+"""The interlocks a run is held to, made of its bounds; and what of them a rig can watch. Pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection
 from functools import partial
 
 import msgspec
 
+from daemon.bounds import DEFAULT, STATION, Bound, Bounds
+from daemon.efficiency import EFFICIENCY, FIRST_EFFICIENCY
 from daemon.plan import Interlock
-from protocols import units
-from protocols.protocol import Safety
+from daemon.readings import (
+    JIG_TEMPERATURE,
+    PRESSURE,
+    PRESSURE_AGE,
+    PRESSURE_CHANGE,
+    PRESSURE_DROP,
+    PRESSURE_UNCHANGED,
+    TEMPERATURE_AGE,
+    TEMPERATURE_DEVIATION,
+    TEMPERATURE_UNCHANGED,
+)
 
-TRIP_LOW_VOLT, TRIP_HIGH_VOLT = 1.8, 3.8
-START_LOW_VOLT, START_HIGH_VOLT = 1.5, 3.6
-"""Open-circuit voltage a run may start at."""
-CURRENT_FACTOR = 1.2
-"""Trip, over the largest current of any step."""
-IDLE_AMPERE = 10e-6
-"""Trip for a protocol that never lets a current flow."""
-HOLD_CAPACITY_mAh_g = 280.0
-"""More charge than this in one half points at a soft short."""
-
-TEMPERATURE, PRESSURE = "jig_temperature_celsius", "surface_pressure_pa"
-TRIP_HIGH_CELSIUS = 65.0
-TRIP_LOW_PASCAL, TRIP_HIGH_PASCAL = 2e6, 20e6
 SENSOR_SHARE = 0.8
 """Of a load cell's nominal force: beyond it the sensor is at risk."""
 NOISY_ROWS_NEEDED = 3
 """Rows running that must break a bound on pressure or temperature."""
-
-
-@dataclass(frozen=True)
-class Bound:
-    """One number and where it comes from: "default" or "protocol". `loosened` when it is weaker than the default."""
-
-    value: float
-    default: float
-    origin: str
-    loosened: bool = False
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """What a run is held to. `charge_ampere_hour` bounds the charge of one half, either way.
-
-    Temperature is the jig's own sensor's, pressure the load cell's; `rows_needed` is of the cell's rows alone.
-    """
-
-    low_volt: Bound
-    high_volt: Bound
-    low_ampere: Bound
-    high_ampere: Bound
-    charge_ampere_hour: Bound
-    low_pascal: Bound
-    high_pascal: Bound
-    high_celsius: Bound
-    rows_needed: int
-
-    @property
-    def rest_low_volt(self) -> float:
-        """The guard of a rest: an as-assembled cell may rest lower than any current may take it."""
-        if self.low_volt.origin == "protocol":
-            return self.low_volt.value
-        return min(self.low_volt.value, START_LOW_VOLT)
-
-    def loosenings(self) -> Iterator[tuple[str, str]]:
-        """The keys of `safety` that are weaker than their default, and that default."""
-        charge = units.milliampere_hour(self.charge_ampere_hour.default)
-        rows = (
-            ("min_voltage_V", self.low_volt, f"{self.low_volt.default:g} V"),
-            ("max_voltage_V", self.high_volt, f"{self.high_volt.default:g} V"),
-            ("min_current_mA", self.low_ampere, units.current_text(self.low_ampere.default)),
-            ("max_current_mA", self.high_ampere, units.current_text(self.high_ampere.default)),
-            ("max_capacity_mAh", self.charge_ampere_hour, f"{charge:.4g} mAh"),
-            ("min_pressure_MPa", self.low_pascal, f"{units.megapascal(self.low_pascal.default):g} MPa"),
-            ("max_pressure_MPa", self.high_pascal, f"{units.megapascal(self.high_pascal.default):g} MPa"),
-            ("max_temperature_C", self.high_celsius, f"{self.high_celsius.default:g} °C"),
-        )
-        yield from ((key, default) for key, bound, default in rows if bound.loosened)
-        if self.rows_needed > 1:
-            yield "delay_s", "0 s"
-
-
-def bounds_for(
-    safety: Safety | None, *, largest_ampere: float, active_mass_gram: float, slowest_sampling_second: float
-) -> Bounds:
-    """The bounds of a run.
-
-    Args:
-        safety: what the protocol says; None for the defaults.
-        largest_ampere: of all steps, magnitude; 0 when no step lets a current flow.
-        active_mass_gram: for the bound on charge.
-        slowest_sampling_second: of all steps; `delay_s` becomes the rows that surely fit into it.
-    """
-    said = safety or Safety()
-    most_ampere = CURRENT_FACTOR * largest_ampere or IDLE_AMPERE
-    most_charge = units.capacity_by_mass(HOLD_CAPACITY_mAh_g, active_mass_gram)
-    return Bounds(
-        low_volt=_low(said.min_voltage_V, TRIP_LOW_VOLT),
-        high_volt=_high(said.max_voltage_V, TRIP_HIGH_VOLT),
-        low_ampere=_low(_converted(units.ampere, said.min_current_mA), -most_ampere),
-        high_ampere=_high(_converted(units.ampere, said.max_current_mA), most_ampere),
-        charge_ampere_hour=_high(_converted(units.ampere_hour, said.max_capacity_mAh), most_charge),
-        low_pascal=_low(_converted(units.pascal, said.min_pressure_MPa), TRIP_LOW_PASCAL),
-        high_pascal=_high(_converted(units.pascal, said.max_pressure_MPa), TRIP_HIGH_PASCAL),
-        high_celsius=_high(said.max_temperature_C, TRIP_HIGH_CELSIUS),
-        rows_needed=1 + math.floor((said.delay_s or 0) / slowest_sampling_second),
-    )
-
-
 ROWS_WITHOUT_READING = 60
 """So many rows running without a voltage or a current under way, and nobody knows what the cell sees."""
+REVERSED_SHARE_PERCENT = -10.0
+"""Of the current that was asked for: less than this is a current of the other sign, and no noise."""
+STALE_SECOND = 5.0
+"""Older than this a reading is no longer shown."""
+STUCK_ROWS, STUCK_PRESSURE_SECOND, STUCK_TEMPERATURE_SECOND = 60, 600.0, 3600.0
+"""So many readings, or so long, without the change of a digit are more than noise allows."""
+SILENT_PERIODS, STUCK_PERIODS = 2.5, 20
+"""How many of its own periods a sensor that is asked rarely may say nothing, and nothing new."""
+
+_TEMPERATURE = frozenset({JIG_TEMPERATURE, TEMPERATURE_AGE, TEMPERATURE_UNCHANGED, TEMPERATURE_DEVIATION})
+_PRESSURE = frozenset({PRESSURE, PRESSURE_AGE, PRESSURE_UNCHANGED, PRESSURE_CHANGE, PRESSURE_DROP})
 
 
-def interlock_table(bounds: Bounds, *, has_potentiostat: bool = True) -> tuple[Interlock, ...]:
+def interlock_table(
+    bounds: Bounds, *, has_potentiostat: bool = True, is_symmetric: bool = False
+) -> tuple[Interlock, ...]:
     """The interlocks of all streams.
 
     Without a potentiostat there is no cell stream, and nothing that a trip could bring to open circuit: pressure and
-    temperature then only warn, and logging goes on.
+    temperature then only warn, and logging goes on. Of a symmetric cell nobody knows the sign of the voltage.
     """
-    beside = _beside_the_cell(bounds, action="trip" if has_potentiostat else "warn")
-    return (*_of_the_cell(bounds), *beside) if has_potentiostat else beside
+    beside = (*_of_temperature(bounds), *_of_pressure(bounds))
+    if not has_potentiostat:
+        return tuple(row if row.action == "flag" else msgspec.structs.replace(row, action="warn") for row in beside)
+    signs = () if is_symmetric else _of_signs()
+    return (*_of_the_cell(bounds), *signs, *_of_soft_shorts(bounds), *beside)
+
+
+def on_rig(
+    table: tuple[Interlock, ...], *, roles: Collection[str], temperature_every_second: float
+) -> tuple[Interlock, ...]:
+    """The same table for what a rig has: without sensors that are not there, and patient with one that is asked rarely.
+
+    Args:
+        table: of a plan.
+        roles: of the rig.
+        temperature_every_second: how often its thermometer is asked.
+    """
+    unwatched = (frozenset() if "thermometer" in roles else _TEMPERATURE) | (
+        frozenset() if "load_cell" in roles else _PRESSURE
+    )
+    return tuple(
+        _patient(row, temperature_every_second) if row.quantity in _TEMPERATURE else row
+        for row in table
+        if row.quantity not in unwatched
+    )
 
 
 def limited_by_sensor(
@@ -137,65 +89,121 @@ def limited_by_sensor(
     """
     most_pascal = SENSOR_SHARE * nominal_newton / area_square_metre
     return tuple(
-        msgspec.structs.replace(row, high=most_pascal, origin="station")
+        msgspec.structs.replace(row, high=most_pascal, origin=STATION)
         if row.quantity == PRESSURE and row.high is not None and row.high > most_pascal
         else row
         for row in table
     )
 
 
+def _patient(row: Interlock, every_second: float) -> Interlock:
+    if row.quantity == TEMPERATURE_AGE and row.high is not None and row.high < SILENT_PERIODS * every_second:
+        return msgspec.structs.replace(row, high=SILENT_PERIODS * every_second, origin=STATION)
+    if row.quantity == TEMPERATURE_UNCHANGED:
+        rows = max(STUCK_PERIODS, math.ceil(STUCK_TEMPERATURE_SECOND / every_second))
+        return msgspec.structs.replace(row, rows_needed=rows)
+    return row
+
+
+def _low(name: str, quantity: str, bound: Bound, action: str, rows_needed: int = 1) -> Interlock:
+    return Interlock(
+        name=name, quantity=quantity, low=bound.value, action=action, rows_needed=rows_needed, origin=bound.origin
+    )
+
+
+def _high(name: str, quantity: str, bound: Bound, action: str, rows_needed: int = 1) -> Interlock:
+    return Interlock(
+        name=name, quantity=quantity, high=bound.value, action=action, rows_needed=rows_needed, origin=bound.origin
+    )
+
+
+def _around(name: str, quantity: str, bound: Bound, action: str) -> Interlock:
+    row = _high(name, quantity, bound, action, NOISY_ROWS_NEEDED)
+    return msgspec.structs.replace(row, low=-bound.value)
+
+
 def _of_the_cell(bounds: Bounds) -> tuple[Interlock, ...]:
-    low_volt, high_volt, charge = bounds.low_volt, bounds.high_volt, bounds.charge_ampere_hour
-    start = Interlock(
-        name="start_voltage", quantity="start_voltage_volt", low=START_LOW_VOLT, high=START_HIGH_VOLT, action="trip"
-    )
-    under_current = partial(Interlock, quantity="voltage_under_current_volt", rows_needed=bounds.rows_needed)
-    current = partial(Interlock, quantity="current_ampere", rows_needed=bounds.rows_needed)
-    low_ampere, high_ampere = bounds.low_ampere, bounds.high_ampere
+    rows, start_low, start_high = bounds.rows_needed, bounds.start_low_volt, bounds.start_high_volt
+    under_current, current = "voltage_under_current_volt", "current_ampere"
+    unread = partial(Interlock, quantity="rows_without_reading", high=0.5, rows_needed=ROWS_WITHOUT_READING)
     return (
-        start,
-        under_current(name="voltage_low", low=low_volt.value, action="trip", origin=low_volt.origin),
-        under_current(name="voltage_high", high=high_volt.value, action="trip", origin=high_volt.origin),
-        current(name="current_low", low=low_ampere.value, action="trip", origin=low_ampere.origin),
-        current(name="current_high", high=high_ampere.value, action="trip", origin=high_ampere.origin),
         Interlock(
-            name="nothing_read",
-            quantity="rows_without_reading",
+            name="start_voltage",
+            quantity="start_voltage_volt",
+            low=start_low.value,
+            high=start_high.value,
+            action="trip",
+            origin=start_high.origin if start_low.origin == DEFAULT else start_low.origin,
+        ),
+        _low("voltage_low", under_current, bounds.low_volt, "trip", rows),
+        _high("voltage_high", under_current, bounds.high_volt, "trip", rows),
+        _low("current_low", current, bounds.low_ampere, "trip", rows),
+        _high("current_high", current, bounds.high_ampere, "trip", rows),
+        unread(name="nothing_read", action="hold"),
+        Interlock(name="voltage_stuck", quantity="voltage_unchanged", high=0.5, action="warn", rows_needed=STUCK_ROWS),
+    )
+
+
+def _of_signs() -> tuple[Interlock, ...]:
+    """What a cell does that is connected the right way round."""
+    noisy = partial(Interlock, rows_needed=NOISY_ROWS_NEEDED)
+    return (
+        noisy(name="current_reversed", quantity="current_share_percent", low=REVERSED_SHARE_PERCENT, action="trip"),
+        Interlock(name="voltage_wrong_way", quantity="voltage_response_volt", low=0.0, action="hold"),
+        noisy(name="voltage_reversed", quantity="open_circuit_voltage_volt", low=0.0, action="warn"),
+    )
+
+
+def _of_soft_shorts(bounds: Bounds) -> tuple[Interlock, ...]:
+    return (
+        _high("charge_passed", "charge_passed_ampere_hour", bounds.charge_ampere_hour, "hold"),
+        _high("voltage_drop", "voltage_drop_volt", bounds.voltage_drop_volt, "hold"),
+        _low("first_efficiency_low", FIRST_EFFICIENCY, bounds.first_efficiency_percent, "hold"),
+        _low("efficiency_low", EFFICIENCY, bounds.efficiency_percent, "hold"),
+    )
+
+
+def _of_temperature(bounds: Bounds) -> tuple[Interlock, ...]:
+    stuck_rows = math.ceil(STUCK_TEMPERATURE_SECOND)
+    return (
+        _high("jig_temperature_high", JIG_TEMPERATURE, bounds.high_celsius, "trip", NOISY_ROWS_NEEDED),
+        _around("jig_temperature_off", TEMPERATURE_DEVIATION, bounds.deviation_kelvin, "hold"),
+        _around("jig_temperature_drifts", TEMPERATURE_DEVIATION, bounds.warn_deviation_kelvin, "warn"),
+        Interlock(name="jig_temperature_stale", quantity=TEMPERATURE_AGE, high=STALE_SECOND, action="flag"),
+        _high("jig_temperature_silent", TEMPERATURE_AGE, bounds.warn_silent_second, "warn"),
+        _high("jig_temperature_unknown", TEMPERATURE_AGE, bounds.temperature_unknown_second, "hold_after_half"),
+        Interlock(
+            name="jig_temperature_stuck",
+            quantity=TEMPERATURE_UNCHANGED,
             high=0.5,
-            action="hold",
-            rows_needed=ROWS_WITHOUT_READING,
-        ),
-        Interlock(
-            name="charge_passed",
-            quantity="charge_passed_ampere_hour",
-            high=charge.value,
-            action="hold",
-            origin=charge.origin,
+            action="warn",
+            rows_needed=stuck_rows,
         ),
     )
 
 
-def _beside_the_cell(bounds: Bounds, action: str) -> tuple[Interlock, ...]:
-    low, high, hot = bounds.low_pascal, bounds.high_pascal, bounds.high_celsius
-    row = partial(Interlock, action=action, rows_needed=NOISY_ROWS_NEEDED)
+def _of_pressure(bounds: Bounds) -> tuple[Interlock, ...]:
+    loss = bounds.pressure_loss_percent
     return (
-        row(name="jig_temperature_high", quantity=TEMPERATURE, high=hot.value, origin=hot.origin),
-        row(name="pressure_low", quantity=PRESSURE, low=low.value, origin=low.origin),
-        row(name="pressure_high", quantity=PRESSURE, high=high.value, origin=high.origin),
+        _low("pressure_low", PRESSURE, bounds.low_pascal, "trip", NOISY_ROWS_NEEDED),
+        _high("pressure_high", PRESSURE, bounds.high_pascal, "trip", NOISY_ROWS_NEEDED),
+        Interlock(
+            name="pressure_lost",
+            quantity=PRESSURE_CHANGE,
+            low=-loss.value,
+            action="hold",
+            rows_needed=NOISY_ROWS_NEEDED,
+            origin=loss.origin,
+        ),
+        _high("pressure_crack", PRESSURE_DROP, bounds.pressure_drop_pascal, "hold"),
+        _around("pressure_changed", PRESSURE_CHANGE, bounds.warn_pressure_change_percent, "warn"),
+        Interlock(name="pressure_stale", quantity=PRESSURE_AGE, high=STALE_SECOND, action="flag"),
+        _high("pressure_silent", PRESSURE_AGE, bounds.warn_silent_second, "warn"),
+        Interlock(
+            name="pressure_stuck",
+            quantity=PRESSURE_UNCHANGED,
+            high=0.5,
+            action="warn",
+            rows_needed=math.ceil(STUCK_PRESSURE_SECOND),
+        ),
     )
-
-
-def _converted(convert: Callable[[float], float], said: float | None) -> float | None:
-    return None if said is None else convert(said)
-
-
-def _low(said: float | None, default: float) -> Bound:
-    if said is None:
-        return Bound(default, default, "default")
-    return Bound(said, default, "protocol", loosened=said < default)
-
-
-def _high(said: float | None, default: float) -> Bound:
-    if said is None:
-        return Bound(default, default, "default")
-    return Bound(said, default, "protocol", loosened=said > default)

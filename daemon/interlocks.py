@@ -68,7 +68,7 @@ def carry(breaches: Iterable[Breach]) -> dict[str, int]:
 
 def tripped(table: Iterable[Interlock], breaches: Iterable[Breach]) -> list[tuple[Interlock, Breach]]:
     """The interlocks that were broken for as many rows as they need, gravest first."""
-    gravity = {"trip": 0, "hold": 1, "warn": 2}
+    gravity = {"trip": 0, "hold": 1, "hold_after_half": 2, "warn": 3, "flag": 4}
     by_name = {interlock.name: interlock for interlock in table}
     found = [(by_name[breach.interlock], breach) for breach in breaches]
     fired = [(interlock, breach) for interlock, breach in found if breach.longest_rows >= interlock.rows_needed]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,10 +19,14 @@ from daemon.plan import PRESSURE_STREAM, TEMPERATURE_STREAM
 from daemon.pressure import PressureCalibration, surface_pressure_pa
 from daemon.rig import Rig
 from drivers.errors import DriverError
-from drivers.roles import Chamber, Floats, Integers, LoadBlock, LoadCell, LoadStatus, Thermometer
+from drivers.roles import Chamber, ChamberLook, Floats, Integers, LoadBlock, LoadCell, LoadStatus, Thermometer
 
 JIG, AIR = "jig", "air"
 RECONNECT_EVERY_SECOND = 5.0
+SILENT_AFTER_SECOND = 5.0
+"""A load cell from which nothing came for so long has a gap: displays come at least once a second."""
+SETTLE_SECOND = 0.2
+"""How long after this process runs again bytes are still read that came while it did not."""
 
 log = logging.getLogger(__name__)
 
@@ -79,18 +84,24 @@ class TemperatureLogger:
         every_second: float,
         thermometer: Thermometer,
         chamber: Chamber | None,
+        *,
+        resumed: bool = False,
     ) -> None:
         self._clock = clock
         self._zero_second = zero_second
         self._every_second = every_second
         self._thermometer = thermometer
         self._chamber = chamber
-        self._beat = max(0, math.ceil((clock.now_second() - zero_second) / every_second - 1e-9))
+        beats = (clock.now_second() - zero_second) / every_second
+        # The beat of this very moment may be stored already: it was somebody else's.
+        self._beat = math.floor(beats + 1e-9) + 1 if resumed else max(0, math.ceil(beats - 1e-9))
         self._beaten = asyncio.Event()
         self._rows: list[tuple[float, float, float, float]] = []
         self._jig_second: list[float] = []
         self._jig_celsius: list[float] = []
-        self._is_lost = False
+        self._is_lost = self._is_chamber_lost = False
+        self._chamber_due_second = -math.inf
+        self._looked_second = clock.now_second()
         clock.join()
         self._task = asyncio.create_task(self._log())
 
@@ -133,6 +144,7 @@ class TemperatureLogger:
         while True:
             while self._clock.now_second() < self._due_second - 1e-6:
                 await self._clock.wait_until(self._due_second)
+            self._note_away()
             await self._read(round(self._run_time_second, 6))
             self._beat = max(self._beat + 1, math.ceil(self._run_time_second / self._every_second))
             self._beaten.set()
@@ -146,11 +158,11 @@ class TemperatureLogger:
             if self._is_lost:
                 await self._thermometer.connect()
             celsius = await self._thermometer.read_celsius()
-            look = await self._chamber.look() if self._chamber is not None else None
         except DriverError as error:
             self._lose(at_second, error)
             return
         self._is_lost = False
+        look = await self._look_at_chamber()
         jig, air = celsius.get(JIG, math.nan), celsius.get(AIR, math.nan)
         if look is not None and math.isnan(air):
             air = look.air_celsius
@@ -158,6 +170,29 @@ class TemperatureLogger:
         if not math.isnan(jig):
             self._jig_second.append(at_second)
             self._jig_celsius.append(jig)
+
+    async def _look_at_chamber(self) -> ChamberLook | None:
+        """What the chamber says; None while it cannot be asked, which must not cost the jig's temperature."""
+        if self._chamber is None or self._clock.now_second() < self._chamber_due_second:
+            return None
+        try:
+            if self._is_chamber_lost:
+                await self._chamber.connect()
+            look = await self._chamber.look()
+        except DriverError as error:
+            if not self._is_chamber_lost:
+                log.warning("%s; its setpoint is not known until it answers again", error)
+            self._is_chamber_lost = True
+            self._chamber_due_second = self._clock.now_second() + RECONNECT_EVERY_SECOND
+            return None
+        self._is_chamber_lost = False
+        return look
+
+    def _note_away(self) -> None:
+        for began_second, _ in self._clock.away_until_after(self._looked_second):
+            at_second = max(began_second, self._looked_second) - self._zero_second
+            self._rows.append((at_second, math.nan, math.nan, math.nan))
+        self._looked_second = self._clock.now_second()
 
     def _lose(self, at_second: float, error: DriverError) -> None:
         if not self._is_lost:
@@ -185,6 +220,8 @@ class PressureLogger:
         self._calibration = calibration
         self._temperatures = temperatures
         self._reconnecting: asyncio.Task[None] | None = None
+        self._taken_second = self._heard_second = clock.now_second()
+        self._is_silent = False
 
     async def take(self) -> LoggedRows | None:
         """See `StreamLogger`."""
@@ -201,6 +238,11 @@ class PressureLogger:
             self._reconnecting = asyncio.create_task(self._reconnect())
             self._reconnecting.add_done_callback(lambda _: self._clock.leave())
             block = _gap(self._clock.now_second())
+            self._heard_second, self._is_silent = self._clock.now_second(), True
+        else:
+            block = _without_waited(block, self._clock.away_until_after(self._taken_second), self._taken_second)
+            block = self._with_silences(block)
+        self._taken_second = self._clock.now_second()
         return self._rows(block) if len(block.second) else None
 
     def gap(self, at_second: float) -> LoggedRows:
@@ -227,6 +269,18 @@ class PressureLogger:
             "load_status": block.status,
         }
         return LoggedRows(self.stream, columns)
+
+    def _with_silences(self, block: LoadBlock) -> LoadBlock:
+        """One row without a reading where nothing came for long, at the second of the row before, if that is none."""
+        second = np.concatenate(([self._heard_second], block.second, [self._clock.now_second()]))
+        is_gap = np.concatenate(([False], block.status == int(LoadStatus.LOST)))
+        silent = np.flatnonzero((np.diff(second) > SILENT_AFTER_SECOND) & ~is_gap)
+        silent = silent[silent > 0] if self._is_silent else silent
+        count = len(block.second)
+        if count:
+            self._heard_second, self._is_silent = float(block.second[-1]), bool(is_gap[-1])
+        self._is_silent |= count in silent
+        return _with_gaps(block, silent, second[silent]) if len(silent) else block
 
     async def _reconnect(self) -> None:
         while True:
@@ -259,12 +313,42 @@ def _gap(at_second: float) -> LoadBlock:
     )
 
 
-async def loggers_of(rig: Rig, clock: Clock, zero_second: float) -> list[StreamLogger]:
-    """The loggers of a rig, in the order in which their rows are to be taken; what was sent before is dropped."""
+def _without_waited(block: LoadBlock, away: Sequence[tuple[float, float]], after_second: float) -> LoadBlock:
+    """What came while this process did not run has no time of its own: a row without a reading stands for it."""
+    for began_second, ended_second in away:
+        at_second = max(began_second, after_second)
+        kept = (block.second <= at_second) | (block.second > ended_second + SETTLE_SECOND)
+        place = int(np.searchsorted(block.second[kept], at_second, side="right"))
+        block = LoadBlock(
+            second=np.insert(block.second[kept], place, at_second),
+            displayed=np.insert(block.displayed[kept], place, np.nan),
+            status=np.insert(block.status[kept], place, int(LoadStatus.LOST)),
+            unit=block.unit,
+        )
+    return block
+
+
+def _with_gaps(block: LoadBlock, places: Integers, at_second: Floats) -> LoadBlock:
+    """The block with rows without a reading put in before these rows."""
+    return LoadBlock(
+        second=np.insert(block.second, places, at_second),
+        displayed=np.insert(block.displayed, places, np.nan),
+        status=np.insert(block.status, places, int(LoadStatus.LOST)),
+        unit=block.unit,
+    )
+
+
+async def loggers_of(rig: Rig, clock: Clock, zero_second: float, *, resumed: bool = False) -> list[StreamLogger]:
+    """The loggers of a rig, in the order in which their rows are to be taken; what was sent before is dropped.
+
+    `resumed`: another daemon has logged before.
+    """
     temperatures, loggers = None, list[StreamLogger]()
     if rig.thermometer is not None:
         every_second = rig.temperature_every_second
-        temperatures = TemperatureLogger(clock, zero_second, every_second, rig.thermometer, rig.chamber)
+        temperatures = TemperatureLogger(
+            clock, zero_second, every_second, rig.thermometer, rig.chamber, resumed=resumed
+        )
         loggers.append(temperatures)
     if rig.load_cell is not None and rig.pressure_calibration is not None:
         await rig.load_cell.read()

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from daemon.clock import Clock
+from daemon.crash_points import reach
 from daemon.engine import ENGINE_VERSION
 from daemon.events import Resumed, RunStarted
 from daemon.plan import Plan
@@ -67,7 +68,9 @@ class PlacedRun:
         """Close its file; a run that has ended becomes one plain file, if nobody reads it just now."""
         try:
             if self.runner.run.phase is Phase.FINISHED:
+                reach("before_seal")
                 self._file.seal()
+                reach("after_seal")
         finally:
             self._file.close()
 
@@ -78,8 +81,8 @@ def new_run_id(station: str, utc_second: float) -> str:
     return f"{station}-{stamp}-{secrets.token_hex(3)}"
 
 
-def make_run_directory(directory: Path) -> None:
-    """A run's own folder, and those above it; one that is there stays. Raises `StoreError`."""
+def make_directory(directory: Path) -> None:
+    """A folder of the data directory, and those above it; one that is there stays. Raises `StoreError`."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -96,14 +99,18 @@ def place_new(
     rig: Rig,
     clock: Clock,
     tell: Callable[[Progress], None],
+    without_acceptance: str = "",
+    holds_wait: bool = True,
 ) -> PlacedRun:
     """Make a run's file and put the run on a rig. Nothing is switched on.
+
+    `without_acceptance` is as in the header, `holds_wait` as in `RunStarted`.
 
     Raises:
         StoreError: the file can't be made.
     """
     directory = placement.data_directory / run_id
-    make_run_directory(directory)
+    make_directory(directory)
     header = RunHeader(
         run_id=run_id,
         engine_version=str(ENGINE_VERSION),
@@ -123,8 +130,10 @@ def place_new(
         instruments=_instruments(rig),
         pressure_calibration=msgspec.to_builtins(rig.pressure_calibration) if rig.pressure_calibration else {},
         station_sha256=placement.station_sha256,
+        without_acceptance=without_acceptance,
     )
     run_file = RunFile.create(directory / RUN_FILE_NAME, header, STREAMS)
+    reach("run_file_made")
     runner = Runner(
         Run(plan=plan),
         rig,
@@ -135,7 +144,7 @@ def place_new(
         supervise_every_second=placement.supervise_every_second,
         tell=tell,
     )
-    return PlacedRun(directory, header, runner, run_file, RunStarted())
+    return PlacedRun(directory, header, runner, run_file, RunStarted(holds_wait=holds_wait))
 
 
 def place_left(directory: Path, rig: Rig, clock: Clock, cause: str, tell: Callable[[Progress], None]) -> PlacedRun:

@@ -17,12 +17,13 @@ import numpy as np
 import pandas as pd
 
 from daemon.cell_rows import Integers, last_value_before, passed, since, starts_of
-from daemon.cycles import Cycle, cycle_numbers
+from daemon.cycles import Cycle, numbers_of
 from daemon.endings import end_of_segment
 from daemon.events import SegmentRecord
 from daemon.gaps import Gap, cell_gaps, stream_gaps
-from daemon.plan import CELL_STREAM, PRESSURE_STREAM, TEMPERATURE_STREAM, CurrentStep, Plan, RestStep
+from daemon.plan import CELL_STREAM, PRESSURE_STREAM, TEMPERATURE_STREAM, MeasuredStep, Plan
 from daemon.result import Result, measured_cycles, result_of
+from daemon.resuming import RECOVERY
 from daemon.run_files import DATA_DIRECTORY, find_run_file
 from daemon.run_metadata import run_metadata
 from daemon.store.blocks import ELAPSED
@@ -31,7 +32,8 @@ from daemon.store.run_file import RunFile
 
 FRESH_SECOND = 5.0
 INTERVALS_FRESH = 1.5
-STEP_TYPES = {"charge": "CC_CHG", "discharge": "CC_DCH", None: "OCV"}
+HALVES = {"charge": "CHG", "discharge": "DCH"}
+SCAN, OPEN_CIRCUIT = "LSV", "OCV"
 TIME = "test_time_second"
 PRESSURE_COLUMNS = {"surface_pressure_pa": "surface_pressure_pa"}
 TEMPERATURE_COLUMNS = {
@@ -105,7 +107,7 @@ def read_run(
         temperature = _stream(run_file, TEMPERATURE_STREAM, started_utc_second)
     result = replace(result, cycles=measured_cycles(result, cell, pressure))
     executed = executed_segments(result)
-    counted = cycle_numbers((segment.half for segment in executed), result.plan.cycle_starts_with)
+    counted = numbers_of(executed, result.plan.cycle_starts_with)
     segments = _table_of(executed, SegmentRecord)
     segments.insert(1, "cycle_count", np.array(counted, np.int64))
     segments.insert(2, "step_number", [step_number(result.plan, segment.step_id) for segment in executed])
@@ -125,8 +127,9 @@ def read_run(
 
 
 def step_number(plan: Plan, step_id: str) -> int:
-    """The number of a step in the expanded protocol, from 1."""
-    return 1 + next(index for index, step in enumerate(plan.steps) if step.step_id == step_id)
+    """The number of a step in the expanded protocol, from 1; of a recovery, that of the step it comes before."""
+    wanted = step_id.removesuffix(RECOVERY)
+    return 1 + next(index for index, step in enumerate(plan.steps) if step.step_id == wanted)
 
 
 def executed_segments(result: Result) -> list[SegmentRecord]:
@@ -180,7 +183,7 @@ def _rows(segments: pd.DataFrame, cell: pd.DataFrame, started_utc_second: float)
             "step_count": segment,
             "step_number": np.repeat(of_segment["step_number"].to_numpy(np.int64), counts),
             "step_id": _repeated(of_segment["step_id"], counts),
-            "step_type": _repeated(of_segment["half"].map(_step_type), counts),
+            "step_type": _repeated(_step_types(of_segment), counts),
             "step_time_second": cell[ELAPSED].to_numpy(),
             "record_index": cell["seq"].to_numpy(),
             "charging_capacity_ah": charge.charging,
@@ -197,8 +200,19 @@ def _rows(segments: pd.DataFrame, cell: pd.DataFrame, started_utc_second: float)
     )
 
 
-def _step_type(half: str | None) -> str:
-    return STEP_TYPES[half if isinstance(half, str) else None]
+def _step_types(segments: pd.DataFrame) -> pd.Series[str]:
+    """What BDF calls each segment; a voltage held without a charge either way is one after a charge."""
+
+    def named(step_type: str, half: object) -> str:
+        match step_type:
+            case "constant_voltage":
+                return f"CV_{HALVES.get(str(half), 'CHG')}"
+            case "voltage_scan":
+                return SCAN
+        return f"CC_{HALVES[half]}" if isinstance(half, str) else OPEN_CIRCUIT
+
+    pairs = zip(segments["step_type"], segments["half"], strict=True)
+    return pd.Series([named(step_type, half) for step_type, half in pairs], segments.index, dtype=object)
 
 
 def _repeated(texts: pd.Series[str], counts: Integers) -> pd.Categorical:
@@ -225,10 +239,9 @@ def _gaps(
 ) -> list[Gap]:
     read = np.isfinite(cell["voltage_volt"].to_numpy()) & np.isfinite(cell["current_ampere"].to_numpy())
     segment = cell["segment"].to_numpy()[read]
-    sampling = {
-        step.step_id: step.sampling_second for step in result.plan.steps if isinstance(step, CurrentStep | RestStep)
-    }
-    of_segment = {record.segment: sampling[record.step_id] for record in executed_segments(result)}
+    sampling = {step.step_id: step.sampling_second for step in result.plan.steps if isinstance(step, MeasuredStep)}
+    of_recovery = result.plan.resume.rest.sampling_second
+    of_segment = {record.segment: sampling.get(record.step_id, of_recovery) for record in executed_segments(result)}
     starts = starts_of(segment)
     sampling_second = np.repeat(
         [of_segment[number] for number in segment[starts].tolist()], np.diff(starts, append=len(segment))

@@ -13,6 +13,7 @@ from daemon.events import Resumed, RunStarted
 from daemon.pressure import PressureCalibration
 from daemon.run_state import Phase, Run
 from daemon.store.errors import StoreError, damaged
+from daemon.store.glancing import glance_at_other_version
 from daemon.store.reading import read_header, read_journal, read_snapshot
 from daemon.store.records import RUN_FILE_NAME, RunHeader, decoded
 from daemon.store.run_file import RunFile
@@ -73,16 +74,20 @@ def unfinished_runs(data_directory: Path) -> UnfinishedRuns:
             if not _has_ended(path):
                 left.append(path.parent)
         except (StoreError, OSError) as error:
-            unreadable[path.parent] = str(error)
+            other = glance_at_other_version(path)
+            if other is None or other.phase != Phase.FINISHED:
+                unreadable[path.parent] = str(error)
     return UnfinishedRuns(left, unreadable)
 
 
 def rig_of(directory: Path) -> str | None:
     """On which rig a run was; None when its file does not say."""
+    path = directory / RUN_FILE_NAME
     try:
-        return read_header(directory / RUN_FILE_NAME).rig
+        return read_header(path).rig
     except (StoreError, OSError):
-        return None
+        other = glance_at_other_version(path)
+        return other.rig if other else None
 
 
 def _has_ended(path: Path) -> bool:

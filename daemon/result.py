@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ from daemon.cell_rows import passed
 from daemon.cycle_pressure import Pressure, with_pressures
 from daemon.cycle_resistance import CellRows, with_resistances
 from daemon.cycles import Cycle, cycle_table, halves_of_cycles
-from daemon.events import SegmentEnded, SegmentRecord
+from daemon.events import BRANCHED, Noticed, SegmentEnded, SegmentRecord
 from daemon.plan import CELL_STREAM, PRESSURE_STREAM, Plan
-from daemon.run_state import Run
+from daemon.run_state import Phase, Run
 from daemon.store.blocks import ELAPSED
 from daemon.store.reading import read_journal, read_rows, read_snapshot
 from daemon.store.records import RUN_FILE_NAME, RunHeader
@@ -39,18 +39,22 @@ class Result:
     segments: list[SegmentRecord]
     cycles: list[Cycle]
     run_time_second: float
+    branches: list[tuple[float, str]] = field(default_factory=list)
+    """Which limits of loops were met, in words, and the run time of each."""
 
     @property
     def outcome(self) -> str:
         """How it ended; "unfinished" when nothing in the file says that it did."""
-        return UNFINISHED if self.run is None or self.run.outcome is None else str(self.run.outcome)
+        run = self.run
+        return UNFINISHED if run is None or run.phase is not Phase.FINISHED else str(run.outcome)
 
     def as_object(self) -> dict[str, Any]:
         """The run as one object of plain values."""
         return {
             "outcome": self.outcome,
-            "reason": self.run.reason if self.run else "",
+            "reason": self.run.why if self.run else "",
             "simulated": self.header.simulated,
+            "without_acceptance": self.header.without_acceptance,
             "run_id": self.header.run_id,
             "run_directory": str(self.directory),
             "protocol": self.header.protocol_name,
@@ -58,6 +62,7 @@ class Result:
             "started_utc_second": self.header.started_utc_second,
             "cycles": [msgspec.to_builtins(cycle) for cycle in self.cycles],
             "segments": [segment_object(segment) for segment in self.segments],
+            "branches": [{"run_time_second": second, "text": text} for second, text in self.branches],
             "spectra": [],
             "warnings": list(self.run.warnings) if self.run else [],
             "rows": self.run.rows if self.run else 0,
@@ -93,14 +98,18 @@ def result_of(run_file: RunFile, directory: Path) -> Result:
     """What an open file says without its rows: no pressure and no resistance. Raises `StoreError`."""
     header = run_file.header
     snapshot = read_snapshot(run_file)
-    last_second, segments = 0.0, []
+    last_second = 0.0
+    segments: list[SegmentRecord] = []
+    branches: list[tuple[float, str]] = []
     for entry in read_journal(run_file):
         last_second = entry.run_time_second
-        if entry.kind != "segment_ended":
+        if entry.kind not in ("segment_ended", "noticed"):
             continue
         event = stored_event(run_file.path, entry)
         if isinstance(event, SegmentEnded):
             segments.append(event.record)
+        elif isinstance(event, Noticed) and event.what == BRANCHED:
+            branches.append((entry.run_time_second, event.text))
     plan = stored_plan(run_file.path, header)
     return Result(
         directory=directory,
@@ -110,6 +119,7 @@ def result_of(run_file: RunFile, directory: Path) -> Result:
         segments=segments,
         cycles=cycle_table(segments, plan.cell, plan.cycle_starts_with),
         run_time_second=last_second,
+        branches=branches,
     )
 
 

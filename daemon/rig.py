@@ -1,11 +1,11 @@
 """The instruments that act on one cell at a time, and the way a plan's steps become programs for them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from daemon.host_timer import HostTimer
-from daemon.plan import CurrentStep, RestStep
+from daemon.plan import CurrentStep, MeasuredStep, RestStep, ScanStep, VoltageStep
 from daemon.pressure import PressureCalibration
-from drivers.roles import Chamber, Identity, LoadCell, Potentiostat, SegmentProgram, Thermometer
+from drivers.roles import Chamber, Identity, LoadCell, Potentiostat, SegmentMode, SegmentProgram, Thermometer
 
 REST_RANGE_AMPERE = 1e-6
 """The range on which 0 A is sourced to measure the open-circuit voltage, as the maker's own script does."""
@@ -47,27 +47,44 @@ def segment_token(run_id: str, segment: int) -> str:
     return f"p{run_id[-6:]}_{segment:06d}"
 
 
-def program_for(step: CurrentStep | RestStep) -> SegmentProgram:
+def program_for(step: MeasuredStep) -> SegmentProgram:
     """What a potentiostat must run for a step."""
-    if isinstance(step, RestStep):
-        return SegmentProgram(
-            current_ampere=0.0,
-            current_range_ampere=REST_RANGE_AMPERE,
-            until_voltage_volt=None,
-            lower_guard_volt=step.lower_guard_volt,
-            upper_guard_volt=step.upper_guard_volt,
-            duration_second=step.until_time_second,
-            sampling_second=step.sampling_second,
-            cutoff_second=step.cutoff_second,
-        )
-    times = [second for second in (step.until_time_second, step.guard_time_second) if second is not None]
-    return SegmentProgram(
-        current_ampere=step.current_ampere,
-        current_range_ampere=step.current_range_ampere,
-        until_voltage_volt=step.until_voltage_volt,
+    rest = SegmentProgram(
+        current_ampere=0.0,
+        current_range_ampere=REST_RANGE_AMPERE,
+        until_voltage_volt=None,
         lower_guard_volt=step.lower_guard_volt,
         upper_guard_volt=step.upper_guard_volt,
-        duration_second=min(times),
+        duration_second=step.until_time_second if isinstance(step, RestStep) else step.longest_second,
         sampling_second=step.sampling_second,
         cutoff_second=step.cutoff_second,
     )
+    match step:
+        case RestStep():
+            return rest
+        case CurrentStep():
+            return replace(
+                rest,
+                current_ampere=step.current_ampere,
+                current_range_ampere=step.current_range_ampere,
+                until_voltage_volt=step.until_voltage_volt,
+            )
+        case VoltageStep():
+            return replace(
+                rest,
+                mode=SegmentMode.VOLTAGE,
+                current_range_ampere=step.current_range_ampere,
+                current_limit_ampere=step.current_limit_ampere,
+                voltage_volt=step.voltage_volt,
+                until_current_ampere=step.until_current_ampere,
+            )
+        case ScanStep():
+            return replace(
+                rest,
+                mode=SegmentMode.SCAN,
+                current_range_ampere=step.current_range_ampere,
+                current_limit_ampere=step.current_limit_ampere,
+                voltage_volt=step.start_voltage_volt,
+                end_voltage_volt=step.end_voltage_volt,
+                scan_rate_volt_per_second=step.scan_rate_volt_per_second,
+            )

@@ -6,8 +6,15 @@ from enum import StrEnum
 
 import msgspec
 
+from daemon.cycle_memory import CycleMemory
+from daemon.efficiency import Cycling
 from daemon.events import Row
-from daemon.plan import CurrentStep, LoopStep, Plan, RestStep, SetStep
+from daemon.host_ends import Trail
+from daemon.measured_rates import by_measured_capacity
+from daemon.plan import Interlock, LinkLoss, MeasuredStep, Plan, PlanStep, RestStep, ResumePolicy
+from daemon.resuming import Cut, Idle, Reading, rest_of
+from daemon.settling import Settled
+from daemon.watching import Tail
 
 
 class Phase(StrEnum):
@@ -18,13 +25,17 @@ class Phase(StrEnum):
     """The chamber is being given a setpoint."""
     STARTING = "starting"
     MEASURING = "measuring"
+    HALTING = "halting"
+    """As `STOPPING`, but then the run is held."""
+    HOLDING = "holding"
+    """The cell is at open circuit and its rows are stored; a person decides how the run goes on."""
     STOPPING = "stopping"
     """The cell is being, or has been, brought to open circuit; rows may still wait in the instrument."""
     FINISHED = "finished"
 
 
 class Outcome(StrEnum):
-    """How a run ended. There is no default: a run without an outcome has not ended."""
+    """How a run ends: it has ended when its phase is `FINISHED`. There is no default."""
 
     COMPLETED = "completed"
     STOPPED = "stopped"
@@ -43,8 +54,35 @@ class SegmentFold(msgspec.Struct, frozen=True, kw_only=True):
     charge_ampere_hour: float = 0.0
     energy_watt_hour: float = 0.0
     carried_rows: dict[str, int] = {}
+    tail: Tail = Tail()
+    after_ten_second: Row | None = None
     equilibrated: bool = False
     """The host has seen that an equilibration is complete."""
+    hold_after_half: str = ""
+    """Why the run is to be held when this half-cycle has ended; empty when it is not."""
+    began: dict[str, float] = {}
+    """The first value of each quantity that a limit of this step may name."""
+    trails: dict[str, Trail] = {}
+    met: int | None = None
+    """Which limit of the step the host has seen met, by its place."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the host has decided that the step is done."""
+        return self.equilibrated or self.met is not None
+
+
+class Watch(msgspec.Struct, frozen=True, kw_only=True):
+    """What interlocks need to know beyond the rows they see.
+
+    `tails` are of the watched quantities beside the cell, by name. `rested` is the segment that was a long rest last,
+    and the voltage at its end.
+    """
+
+    tails: dict[str, Tail] = {}
+    settled: Settled = Settled()
+    cycling: Cycling = Cycling()
+    rested: tuple[int, float] | None = None
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +94,16 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     stream and interlock, the rows running that broke it up to now. `in_band_since_second` is the run time from which
     the jig has been within the band of the equilibration that is going on. `start_due_second` is the run time at which
     the present segment was to be started: if it was, and nobody lived to say so, that is when.
+
+    `holds_wait`: a hold waits for a person; else it ends the run. `held_as` is how a run that is held ends if
+    somebody stops it. `pause_after` ("", "step" or "cycle") is when it is to be held, for `pause_reason`; a pause of
+    the protocol is over at `pause_due_second`. `step_done`: the step at `position` has ended as written, and the next
+    has not begun. `cut` is what has been done of the step at `position`, `recovery` the rest that is executed in its
+    place. `readings` are the last beside the cell, by name; `links` says which instrument does not answer, by role.
+    `memory` is of its cycles; `cycles_running` counts, by limit of a loop, the complete cycles running that met it,
+    `cycles_running_before` the same without the last, and `limit_uses` how often a limit that is counted has led
+    back. `goto` is where the limit that ended the step leads: a position, "end" or "pause". `unsafe` is why the cell
+    is not known to be safe, or its rows to be stored, since `unsafe_since_second`; empty when nothing says so.
     """
 
     plan: Plan
@@ -72,17 +120,83 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     stream_rows: dict[str, int] = {}
     stream_carried_rows: dict[str, dict[str, int]] = {}
     in_band_since_second: float | None = None
+    watch: Watch = Watch()
+    holds_wait: bool = True
+    held_as: Outcome | None = None
+    pause_after: str = ""
+    pause_reason: str = ""
+    pause_due_second: float | None = None
+    step_done: bool = False
+    cut: Cut | None = None
+    recovery: RestStep | None = None
+    idle: Idle = Idle()
+    readings: dict[str, Reading] = {}
+    links: dict[str, str] = {}
+    memory: CycleMemory = CycleMemory()
+    cycles_running: dict[str, int] = {}
+    cycles_running_before: dict[str, int] = {}
+    limit_uses: dict[str, int] = {}
+    goto: int | str | None = None
+    unsafe: str = ""
+    unsafe_since_second: float = 0.0
     outcome: Outcome | None = None
     reason: str = ""
     warnings: tuple[str, ...] = ()
 
     @property
-    def step(self) -> CurrentStep | RestStep:
+    def step(self) -> MeasuredStep:
         """The step whose segment is being executed. Raises `TypeError` when the present step has none."""
-        step = self.plan.steps[self.position]
-        if isinstance(step, LoopStep | SetStep):
+        if self.recovery is not None:
+            return self.recovery
+        step = self.whole_step
+        if not isinstance(step, MeasuredStep):
             raise TypeError(f"step {step.step_id} has no segment")
-        return step
+        left = step if self.cut is None else rest_of(step, self.cut)
+        return left or step
+
+    @property
+    def whole_step(self) -> PlanStep:
+        """The step of the plan at the run's position, with the current that the run has measured for it."""
+        return by_measured_capacity(self.plan.steps[self.position], self.memory)
+
+    @property
+    def interlocks(self) -> tuple[Interlock, ...]:
+        """Those in force now: of the plan, where the step says nothing tighter."""
+        step = None if self.recovery is not None or not self.plan.steps else self.plan.steps[self.position]
+        own = {row.name: row for row in step.interlocks} if isinstance(step, MeasuredStep) else {}
+        return tuple(own.get(row.name, row) for row in self.plan.interlocks) if own else self.plan.interlocks
+
+    @property
+    def resume(self) -> ResumePolicy:
+        """What an interruption means now."""
+        step = self.plan.steps[self.position] if self.plan.steps else None
+        own = step.resume if isinstance(step, MeasuredStep) else None
+        return own or self.plan.resume
+
+    @property
+    def link(self) -> LinkLoss:
+        """What a silent instrument means now."""
+        step = self.plan.steps[self.position] if self.plan.steps else None
+        own = step.link if isinstance(step, MeasuredStep) else None
+        return own or self.plan.link
+
+    @property
+    def rested_volt(self) -> float | None:
+        """The voltage of the rested cell right before the present segment; None unless a long rest came before it."""
+        rested = self.watch.rested
+        return rested[1] if rested is not None and rested[0] == self.segment - 1 else None
+
+    @property
+    def step_id(self) -> str:
+        """The step that is executed, or comes next; empty when there is none."""
+        if self.recovery is not None:
+            return self.recovery.step_id
+        return self.plan.steps[min(self.position, len(self.plan.steps) - 1)].step_id if self.plan.steps else ""
+
+    @property
+    def why(self) -> str:
+        """Why it is held or ended, and what is not as it should be since."""
+        return "; ".join(text for text in (self.reason, self.unsafe) if text)
 
 
 encode_run = msgspec.json.Encoder().encode

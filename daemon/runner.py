@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from daemon.clock import BenchGoneError, Clock
+from daemon.crash_points import reach
 from daemon.endings import end_of_segment
 from daemon.engine import advance
 from daemon.events import (
-    BlockStored,
-    BlockSummary,
+    PAUSE_TIMED_OUT,
     ChamberSet,
     CompactSegment,
     Effect,
@@ -24,47 +23,63 @@ from daemon.events import (
     Event,
     ForgetSegment,
     InstrumentFailed,
+    LinkChanged,
     MadeSafe,
     MakeSafe,
+    Noticed,
+    PauseRequested,
     ReadingsStored,
     Resumed,
+    ResumeRequested,
     Row,
     RunStarted,
+    SeekSegment,
     SegmentEnded,
+    SegmentNotStarted,
     SegmentRecord,
     SegmentStarted,
     SetChamber,
+    SkipRequested,
     StartSegment,
     StopRequested,
-    encode_event,
-    kind_of,
+    Tell,
 )
-from daemon.link import Link
+from daemon.host_timer import HostTimer
+from daemon.intake import cell_rows, logged_rows
+from daemon.link import SILENT, Backoff, Link
+from daemon.link_states import LinkState, LinkWatch
 from daemon.loggers import LoggedRows, StreamLogger, loggers_of
-from daemon.plan import CELL_STREAM, CurrentStep
-from daemon.readings import summarise_readings
+from daemon.plan import PauseStep, SetStep, WaitStep
 from daemon.rig import Rig, program_for, segment_token
-from daemon.run_state import Phase, Run, encode_run
+from daemon.run_state import Phase, Run
+from daemon.run_writer import RunWriter
+from daemon.silence import fresh, newly_silent
 from daemon.store.blocks import Block
 from daemon.store.errors import StoreError
-from daemon.store.records import JournalEntry
 from daemon.store.run_file import RunFile
-from daemon.summary import summarise
-from drivers.errors import BadReplyError, DriverError, LinkLostError
-from drivers.roles import ReadingBlock, SegmentLook, SegmentState
+from drivers.errors import DriverError, RefusedError
+from drivers.roles import SegmentLook, SegmentState
+from protocols.units import time_text
 
 ROWS_PER_BLOCK = 1000
-WRITES_WHILE_LOCKED = 60
-"""How often a write is repeated while another program holds the file locked; each try waits some seconds itself."""
+UTC_MOVED_SECOND = 2.0
+"""A clock that is set by less in one interval is being kept right, not moved."""
+ENDING = (Phase.HALTING, Phase.STOPPING)
+"""The cell is brought to open circuit, and what the instrument still holds is drained."""
+
+Wish = StopRequested | PauseRequested | ResumeRequested | SkipRequested
+"""What a person may want of a run."""
 
 log = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
 class Progress:
     """What a run shows of itself after each event: run time, where it is, its last values, what just ended.
 
-    `readings` holds the last stored value of every other stream's quantities by name.
+    `readings` holds the last stored value of every other stream's quantities by name, without those of a sensor that
+    has fallen silent.
     """
 
     run_time_second: float
@@ -93,18 +108,26 @@ class Runner:
         self.run = run
         self._rig = rig
         self._clock = clock
-        self._file = run_file
+        self._writer = RunWriter(run_file, clock, self._while_locked)
         self._run_id = run_id
         self._every_second = supervise_every_second
         self._tell: Callable[[Progress], None] | None = tell
         self._zero_second = zero_second
-        self._asked_to_stop: str | None = None
+        self._wishes: deque[Wish] = deque()
         self._let_go = False
         self._cannot_end = False
-        self._link = Link(rig.potentiostat, clock, self._is_given_up)
+        self._timer = rig.host_timer or HostTimer(clock.now_second)
+        self._link = Link(rig.potentiostat, clock, run.plan.link)
+        self._links = {"potentiostat": self._link}
+        if rig.chamber is not None:
+            self._links["chamber"] = Link(rig.chamber, clock, run.plan.link)
+        self._told = dict.fromkeys(self._links, LinkWatch())
+        self._finishing = Backoff()
         self._loggers: list[StreamLogger] = []
         self._readings: dict[str, float] = {}
-        self._store_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self.listened_second = 0.0
+        """Run time up to which all that pressure and temperature have said is stored."""
+        self._host_second, self._host_utc_second = clock.now_second(), clock.utc_second()
 
     @property
     def run_time_second(self) -> float:
@@ -113,7 +136,13 @@ class Runner:
 
     def request_stop(self, by: str) -> None:
         """End the run soon: the cell goes to open circuit first. Asking twice changes nothing."""
-        self._asked_to_stop = self._asked_to_stop or by
+        self.wish(StopRequested(by=by))
+
+    def wish(self, wish: Wish) -> None:
+        """Do this soon. What the run is not in a state for changes nothing."""
+        if not any(isinstance(waiting, type(wish)) for waiting in self._wishes):
+            self._wishes.append(wish)
+        self._finishing.reset()
         self._clock.nudge()
 
     def let_go(self) -> None:
@@ -147,76 +176,192 @@ class Runner:
             for logger in self._loggers:
                 await logger.close()
             self._clock.leave()
-            self._store_thread.shutdown()
+            self._writer.close()
         return self.run
 
     async def _carry(self, first: RunStarted | Resumed) -> None:
-        self._loggers = await loggers_of(self._rig, self._clock, self._zero_second)
+        resumed = isinstance(first, Resumed)
+        self._loggers = await loggers_of(self._rig, self._clock, self._zero_second, resumed=resumed)
         if isinstance(first, Resumed):
             self._take_up_timer()
             await self._note_gaps(self.run_time_second - first.away_second)
+            reach("gaps_noted")
         await self._submit(first)
-        if isinstance(first, Resumed) and not self._has_ended:
+        if isinstance(first, Resumed) and not self._has_ended and self._is_look_due(first.away_second):
             await self._supervise()
         while not self._has_ended:
             await self._wait()
             if not self._has_ended:
                 await self._supervise()
 
+    def _is_look_due(self, away_second: float) -> bool:
+        """Whether a beat was missed meanwhile, or is now. Else the run goes on as if nobody had been away."""
+        now = self.run_time_second / self._every_second
+        before = now - away_second / self._every_second
+        return math.floor(now + 1e-9) > math.floor(before + 1e-9) or abs(now - round(now)) < 1e-6
+
     def _take_up_timer(self) -> None:
         """Where no instrument knows how long a rest has lasted, the run does."""
-        timer, started_second = self._rig.host_timer, self.run.segment_started_second
+        timer, started_second = self._host_timed, self.run.segment_started_second
         if timer is not None and started_second is not None and not self.run.segment_ended:
             timer.take_up(self._token, program_for(self.run.step), self._zero_second + started_second)
 
     @property
+    def _host_timed(self) -> HostTimer | None:
+        """What times the present segment, where no instrument runs it."""
+        run = self.run
+        is_alone = run.recovery is None and isinstance(run.plan.steps[run.position], WaitStep) if run.segment else False
+        return self._timer if is_alone or self._rig.host_timer is not None else None
+
+    @property
     def _has_ended(self) -> bool:
         """Whether nothing is left to be done here: all is done, or others must do the rest."""
-        is_let_go = self._let_go and self._asked_to_stop is None
+        is_let_go = self._let_go and not self._wishes
         return is_let_go or self._cannot_end or self.run.phase is Phase.FINISHED
-
-    def _is_given_up(self) -> bool:
-        return self._let_go or self._asked_to_stop is not None
 
     async def _note_failure(self, error: Exception) -> None:
         """Our own failure, or the disk's: the cell first, then a word in the journal if it can still be written."""
         await self._make_safe(f"the daemon failed: {error}")
-        event = InstrumentFailed(role="daemon", error=type(error).__name__, text=str(error))
+        event = InstrumentFailed(role="daemon", error=type(error).__name__, text=f"the daemon failed: {error}")
         run, _ = advance(self.run, event, self.run_time_second)
         try:
-            await self._commit(run, event, self.run_time_second, ())
+            await self._writer.commit(self.run, run, event, self.run_time_second, tries=1)
         except StoreError as refused:
             log.error("not even this could be written: %s", refused)
 
+    async def _while_locked(self) -> None:
+        """Somebody who wants the end is not kept waiting by who reads the file."""
+        if any(isinstance(wish, StopRequested) for wish in self._wishes):
+            await self._make_safe("somebody wants the end, and the run's file is locked")
+
     async def _wait(self) -> None:
-        if self._asked_to_stop is None:
-            beats = math.floor(self.run_time_second / self._every_second + 1e-9) + 1
-            next_second = self._zero_second + beats * self._every_second
-            if self._rig.host_timer is not None:
-                next_second = min(next_second, self._rig.host_timer.ends_at_second)
-            await self._clock.wait_until(next_second)
+        if self._wishes:
+            return
+        beats = math.floor(self.run_time_second / self._every_second + 1e-9) + 1
+        next_second = self._zero_second + beats * self._every_second
+        timer = self._host_timed
+        if timer is not None and self.run.phase is Phase.MEASURING:
+            next_second = min(next_second, timer.ends_at_second)
+        try_second = self._next_try_second
+        await self._clock.wait_until(min(next_second, try_second) if try_second else next_second)
+
+    @property
+    def _next_try_second(self) -> float:
+        """When what failed last is to be tried again; 0 when nothing did."""
+        match self.run.phase:
+            case Phase.SETTING:
+                return self._links["chamber"].next_try_second if "chamber" in self._links else 0.0
+            case Phase.STARTING | Phase.MEASURING:
+                is_asked = self.run.phase is Phase.STARTING or self._host_timed is None
+                return self._link.next_try_second if is_asked else 0.0
+            case Phase.HOLDING:
+                due_second = self.run.pause_due_second
+                return 0.0 if due_second is None else self._zero_second + due_second
+            case Phase.HALTING | Phase.STOPPING:
+                return self._finishing.next_second
+        return 0.0
 
     async def _supervise(self) -> None:
-        if self._asked_to_stop is not None:
-            await self._submit(StopRequested(by=self._asked_to_stop))
+        if self._wishes:
+            await self._submit(self._wishes.popleft())
             return
+        await self._notice_host()
+        await self._take_readings()
+        await self._note_links()
+        if not self._has_ended and self._next_try_second <= self._clock.now_second():
+            await self._work()
+
+    async def _work(self) -> None:
+        """Do what the run's phase asks for. What could not be done before is due again."""
+        match self.run.phase:
+            case Phase.SETTING:
+                step = self.run.plan.steps[self.run.position]
+                if isinstance(step, SetStep):
+                    await self._set_chamber(step.temperature_celsius)
+            case Phase.STARTING:
+                await self._at_potentiostat(self._seek)
+            case Phase.MEASURING:
+                await self._at_potentiostat(self._end_early if self.run.fold.is_over else self._look)
+            case Phase.HOLDING if self.run.pause_due_second is not None:
+                await self._pause_timed_out()
+            case Phase.HALTING | Phase.STOPPING:
+                await self._finish_at_last()
+
+    async def _pause_timed_out(self) -> None:
+        """Nobody came: go on, or tell them once more."""
+        step = self.run.plan.steps[self.run.position]
+        if isinstance(step, PauseStep) and step.on_timeout == "continue":
+            await self._submit(ResumeRequested(by=f"the time-out of {step.step_id}"))
+        else:
+            await self._submit(Noticed(what=PAUSE_TIMED_OUT, text=f"nobody came: {self.run.reason}"))
+
+    async def _at_potentiostat(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Work with the instrument. When it does not answer, the work is due again; what it refuses holds the run."""
         try:
-            await self._take_readings()
-            if not self._has_ended:
-                await self._take_in(await self._link.ask(lambda: self._rig.potentiostat.look(self._token)))
+            await work()
+        except SILENT as error:
+            log.info("%s; to be tried again", error)
         except DriverError as error:
             await self._failed("potentiostat", error)
 
+    async def _look(self) -> None:
+        await self._take_in(await self._seen())
+
+    async def _seen(self) -> SegmentLook:
+        """What is known of the present segment by what runs it."""
+        timer = self._host_timed
+        if timer is not None:
+            return await timer.look(self._token)
+        return await self._ask(lambda: self._rig.potentiostat.look(self._token))
+
+    async def _note_links(self) -> None:
+        """Tell the run, and with it people, which instrument has not answered for long, or answers again."""
+        for role, link in self._links.items():
+            link.times = self.run.link
+            watch, told = link.watch(), self._told[role]
+            if watch == told or not (watch.is_told or told.is_told):
+                continue
+            self._told[role] = watch
+            since_second = (watch if watch.is_told else told).since_second
+            silent = time_text(round(self._clock.now_second() - since_second))
+            text = f"{role} answers again after {silent}"
+            if watch.is_told:
+                text = f"no answer for {silent}: {link.last_error}"
+            if watch.state is LinkState.FAILED:
+                text += "; its segment ends by itself. Mend the way to it, it is tried again and again"
+            log.warning("%s", text)
+            await self._submit(
+                LinkChanged(role=role, state=watch.state, since_second=since_second - self._zero_second, text=text)
+            )
+
+    async def _notice_host(self) -> None:
+        """Put on record when the host stood still or its UTC was moved; neither decides anything."""
+        before_second, before_utc_second = self._host_second, self._host_utc_second
+        self._host_second, self._host_utc_second = self._clock.now_second(), self._clock.utc_second()
+        noticed = [
+            Noticed(what="away", text=f"the daemon did not run for {ended - began:.0f} s")
+            for began, ended in self._clock.away_until_after(before_second)
+        ]
+        moved_second = self._host_utc_second - before_utc_second - (self._host_second - before_second)
+        if abs(moved_second) > UTC_MOVED_SECOND:
+            text = f"UTC was moved by {moved_second:+.0f} s; the times of rows are not"
+            noticed.append(Noticed(what="utc_moved", text=text))
+        for event in noticed:
+            log.warning("%s", event.text)
+            await self._submit(event)
+
     async def _failed(self, role: str, error: DriverError) -> None:
-        """An instrument refused, or was given up because somebody wants the end."""
-        if self._asked_to_stop is not None:
-            await self._submit(StopRequested(by=self._asked_to_stop))
-        elif not self._let_go:
+        """An instrument refused. Who wants something else of it has the next word."""
+        if not self._let_go and not self._wishes:
             await self._submit(InstrumentFailed(role=role, error=type(error).__name__, text=str(error)))
 
     async def _take_in(self, look: SegmentLook) -> None:
         """Store what a look showed to be there, and end the segment when the instrument has."""
+        segment = self.run.segment
         await self._drain(look.row_count)
+        reach("drained")
+        if self.run.segment != segment:
+            return
         if look.state is SegmentState.RUNNING or self.run.phase is not Phase.MEASURING:
             return
         if look.output_on:
@@ -226,10 +371,11 @@ class Runner:
         await self._end_segment(look)
 
     async def _end_segment(self, look: SegmentLook) -> None:
-        timer = self._rig.host_timer
+        timer = self._host_timed
         record = end_of_segment(
             self.run,
-            power_was_cycled=look.power_was_cycled or look.state is SegmentState.ABSENT,
+            power_was_cycled=look.power_was_cycled,
+            is_absent=look.state is SegmentState.ABSENT,
             host_elapsed_second=timer.elapsed_second if timer is not None else None,
         )
         await self._submit(SegmentEnded(record=record))
@@ -240,6 +386,10 @@ class Runner:
             logged = await logger.take()
             if logged is not None:
                 await self._store_readings(logged)
+        self.listened_second = self.run_time_second
+        streams = [logger.stream for logger in self._loggers]
+        for silent in newly_silent(self.run, streams, self.listened_second):
+            await self._submit(silent)
 
     async def _note_gaps(self, at_second: float) -> None:
         """One row without a reading in each stream that nobody listened to while the daemon was away."""
@@ -247,67 +397,28 @@ class Runner:
             await self._store_readings(logger.gap(at_second))
 
     async def _store_readings(self, logged: LoggedRows) -> None:
-        first_seq = self.run.stream_rows.get(logged.stream, 0) + 1
-        summary = summarise_readings(
-            logged.stream,
-            first_seq,
-            logged.elapsed_second,
-            logged.quantities,
-            table=self.run.plan.interlocks,
-            carried_rows=self.run.stream_carried_rows.get(logged.stream, {}),
-        )
-        block = Block(
-            stream=logged.stream,
-            segment=0,
-            first_seq=first_seq,
-            origin_run_time_second=0.0,
-            columns=logged.columns,
-        )
-        await self._submit(ReadingsStored(summary=summary), block)
+        await self._submit(*logged_rows(self.run, logged))
 
     async def _drain(self, row_count: int) -> None:
         potentiostat, segment = self._rig.potentiostat, self.run.segment
         while self.run.segment == segment and self.run.fold.rows < row_count:
             first = self.run.fold.rows + 1
             last = min(row_count, first + ROWS_PER_BLOCK - 1)
-            ask = partial(potentiostat.read_rows, self._token, first, last)
-            await self._store_rows(await self._link.ask(ask, patiently=self.run.phase is not Phase.STOPPING))
+            rows = await self._ask(partial(potentiostat.read_rows, self._token, first, last))
+            await self._submit(*cell_rows(self.run, rows))
 
-    async def _store_rows(self, rows: ReadingBlock) -> None:
-        fold = self.run.fold
-        summary = summarise(
-            rows,
-            self.run.rows + 1,
-            driven=isinstance(self.run.step, CurrentStep),
-            is_first_segment=self.run.segment == 1,
-            before=fold.last_reading,
-            charge_before_ampere_hour=fold.charge_ampere_hour,
-            table=self.run.plan.interlocks,
-            carried_rows=fold.carried_rows,
-        )
-        await self._submit(BlockStored(segment=self.run.segment, summary=summary), self._block(rows, summary))
-
-    def _block(self, rows: ReadingBlock, summary: BlockSummary) -> Block:
-        return Block(
-            stream=CELL_STREAM,
-            segment=self.run.segment,
-            first_seq=summary.first_seq,
-            origin_run_time_second=self.run.segment_started_second or 0.0,
-            columns={
-                "elapsed_second": rows.elapsed_second,
-                "voltage_volt": rows.voltage_volt,
-                "current_ampere": rows.current_ampere,
-                "source_status": rows.source_status,
-                "reading_status": rows.reading_status,
-            },
-        )
+    async def _ask(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
+        """The answer: soon or not now while a segment runs by itself, with some insistence while a run is ended."""
+        return await (self._link.insist(question) if self.run.phase in ENDING else self._link.ask(question))
 
     async def _submit(self, event: Event, *blocks: Block) -> None:
         """Let the engine decide, make the event durable, then act; making safe comes before even that."""
         at_second = self.run_time_second
         run, effects = advance(self.run, event, at_second)
         safe = [await self._make_safe(effect.why) for effect in effects if isinstance(effect, MakeSafe)]
-        await self._commit(run, event, at_second, blocks)
+        reach("decided")
+        await self._writer.commit(self.run, run, event, at_second, blocks)
+        reach("written")
         self.run = run
         self._show(event)
         for effect in effects:
@@ -315,42 +426,22 @@ class Runner:
         for made_safe in safe:
             await self._finish(made_safe)
 
-    async def _commit(self, run: Run, event: Event, at_second: float, blocks: tuple[Block, ...]) -> None:
-        entry = JournalEntry(
-            run_time_second=at_second,
-            utc_second=self._clock.utc_second(),
-            kind=kind_of(event),
-            body=encode_event(event),
-        )
-        snapshot = encode_run(run)
-        await self._store(lambda: self._file.commit([entry], blocks, snapshot))
-
-    async def _store(self, work: Callable[[], object]) -> None:
-        """Write to the run's file, again and again while another program holds it."""
-        for last_try in (*[False] * WRITES_WHILE_LOCKED, True):
-            try:
-                await asyncio.get_running_loop().run_in_executor(self._store_thread, work)
-            except StoreError as error:
-                if last_try or not error.is_locked:
-                    raise
-                log.warning("%s; nothing is lost, trying again", error)
-                if self._asked_to_stop is not None:
-                    await self._make_safe(f"stopped by {self._asked_to_stop}, and the run's file is locked")
-            else:
-                return
-
     async def _carry_out(self, effect: Effect) -> None:
         match effect:
             case StartSegment():
-                await self._start_segment(effect)
+                await self._at_potentiostat(partial(self._start_segment, effect))
+            case SeekSegment():
+                await self._at_potentiostat(self._seek)
+            case EndSegment():
+                await self._at_potentiostat(self._end_early)
             case ForgetSegment():
                 await self._forget(effect.segment)
-            case EndSegment():
-                await self._end_early()
             case SetChamber():
                 await self._set_chamber(effect.temperature_celsius)
             case CompactSegment():
-                await self._compact(effect.segment)
+                await self._writer.compact(effect.segment, self.run.stream_rows)
+            case Tell():
+                await self._submit(Noticed(what=effect.what, text=effect.text))
             case MakeSafe():
                 return
             case _:
@@ -358,30 +449,41 @@ class Runner:
 
     async def _end_early(self) -> None:
         """Bring a segment to its end that the instrument would go on with."""
-        try:
-            await self._link.ask(self._rig.potentiostat.make_safe)
-            await self._close_segment()
-        except DriverError as error:
-            await self._failed("potentiostat", error)
+        timer = self._host_timed
+        await (self._link.ask(self._rig.potentiostat.make_safe) if timer is None else timer.make_safe())
+        await self._close_segment()
 
     async def _forget(self, segment: int) -> None:
         """Delete the instrument's copy of stored rows. One copy too many harms nobody, so a refusal is only noted."""
+        reach("before_forget")
         try:
             await self._rig.potentiostat.forget_segment(segment_token(self._run_id, segment))
         except DriverError as error:
             log.warning("rows that are stored stay in the instrument, too: %s", error)
+        reach("after_forget")
+
+    async def _seek(self) -> None:
+        """Whether a segment runs, or has run, that may have been started and was not noted."""
+        segment = self.run.segment
+        look = await self._seen()
+        if look.state in (SegmentState.RUNNING, SegmentState.FINISHED):
+            await self._start_segment(StartSegment(segment=segment, position=self.run.position, again=True))
+        else:
+            await self._submit(SegmentNotStarted(segment=segment, power_was_cycled=look.power_was_cycled))
 
     async def _start_segment(self, effect: StartSegment) -> None:
-        potentiostat = self._rig.potentiostat
-        program = program_for(self.run.step)
+        potentiostat, program = self._rig.potentiostat, program_for(self.run.step)
         token = segment_token(self._run_id, effect.segment)
-        try:
+        reach("before_start")
+        timer = self._host_timed
+        if timer is not None:
+            await self._link.ask(potentiostat.make_safe)
+            started_second = await timer.start_segment(token, program, again=effect.again)
+        else:
             started_second = await self._link.ask(
                 lambda: potentiostat.start_segment(token, program, again=effect.again)
             )
-        except DriverError as error:
-            await self._failed("potentiostat", error)
-            return
+        reach("after_start")
         run_time_second = started_second - self._zero_second
         if math.isnan(started_second):
             run_time_second = self.run.start_due_second
@@ -389,34 +491,35 @@ class Runner:
 
     async def _set_chamber(self, temperature_celsius: float) -> None:
         chamber = self._rig.chamber
+        reach("before_chamber")
         try:
             if chamber is None:
-                raise LinkLostError("chamber", "", "this rig has none")
-            link = Link(chamber, self._clock, self._is_given_up)
-            await link.ask(lambda: chamber.set_celsius(temperature_celsius))
+                raise RefusedError("chamber", f"{temperature_celsius:g} °C", 0, "this rig has none")
+            await self._links["chamber"].ask(lambda: chamber.set_celsius(temperature_celsius))
+        except SILENT as error:
+            log.info("%s; to be tried again", error)
+            return
         except DriverError as error:
             await self._failed("chamber", error)
             return
+        reach("after_chamber")
         await self._submit(ChamberSet(temperature_celsius=temperature_celsius))
-
-    async def _compact(self, segment: int) -> None:
-        """Pack a finished segment, and what the other streams have gathered by then."""
-        await self._store(lambda: self._file.compact_segment(CELL_STREAM, segment))
-        for stream in self.run.stream_rows:
-            await self._store(partial(self._file.compact_segment, stream, 0))
 
     async def _make_safe(self, why: str) -> MadeSafe:
         """Bring the cell to open circuit. Never raises: what went wrong is in the answer, and is shown and kept."""
         log.info("to open circuit: %s", why)
+        reach("before_make_safe")
+        await self._timer.make_safe()
         try:
-            await self._link.ask(self._rig.potentiostat.make_safe, patiently=False)
+            await self._link.insist(self._rig.potentiostat.make_safe)
         except (DriverError, BenchGoneError) as error:
             log.error("the cell may still be driven: %s", error)
             return MadeSafe(verified=False, drained=False, text=str(error))
+        reach("after_make_safe")
         return MadeSafe(verified=True, drained=True, text=why)
 
     async def _finish(self, made_safe: MadeSafe) -> None:
-        """Store what is still in the instrument and close the segment; then the run has ended, or can't end here."""
+        """Store what is still in the instrument and close the segment. What fails is due again, if somebody waits."""
         try:
             if made_safe.verified and self.run.segment and not self.run.segment_ended:
                 await self._close_segment()
@@ -424,13 +527,27 @@ class Runner:
         except DriverError as error:
             log.error("rows of the last segment may still be in the instrument: %s", error)
             made_safe = MadeSafe(verified=made_safe.verified, drained=False, text=str(error))
-        self._cannot_end = not (made_safe.verified and made_safe.drained)
-        await self._submit(made_safe)
+        if made_safe.verified and made_safe.drained:
+            self._finishing.reset()
+        else:
+            self._finishing.failed(self._clock.now_second())
+            self._cannot_end = not self.run.holds_wait
+        if made_safe.text not in self.run.unsafe or made_safe.drained:
+            await self._submit(made_safe)
+
+    async def _finish_at_last(self) -> None:
+        """Try once more what could not be done when the run was ended or held."""
+        try:
+            await self._link.ask(self._rig.potentiostat.make_safe)
+        except DriverError as error:
+            log.info("%s; to be tried again", error)
+            self._finishing.failed(self._clock.now_second())
+            return
+        await self._finish(MadeSafe(verified=True, drained=True, text=self.run.reason))
 
     async def _close_segment(self) -> None:
         """Take in what the instrument holds of the present segment, also one whose start nobody lived to note."""
-        patiently = self.run.phase is not Phase.STOPPING
-        look = await self._link.ask(lambda: self._rig.potentiostat.look(self._token), patiently=patiently)
+        look = await self._seen()
         if self.run.segment_started_second is None:
             if not look.row_count:
                 return
@@ -438,7 +555,7 @@ class Runner:
         await self._drain(look.row_count)
         if look.state is SegmentState.RUNNING:
             name = self._rig.potentiostat.name
-            raise BadReplyError(name, self._token, look.state, "it is at open circuit and still runs a segment")
+            raise RefusedError(name, self._token, 0, "it is at open circuit and still runs a segment")
         await self._end_segment(look)
 
     def _show(self, event: Event) -> None:
@@ -448,7 +565,7 @@ class Runner:
             run_time_second=self.run_time_second,
             run=self.run,
             last=self.run.fold.last,
-            readings=self._readings,
+            readings=fresh(self.run, self._readings, self.listened_second),
             ended=event.record if isinstance(event, SegmentEnded) else None,
         )
         if self._tell is not None:

@@ -118,7 +118,8 @@ async def _answer(verbs: dict[str, Answerer], line: bytes) -> dict[str, Any]:
 
 def _verbs(daemon: Daemon) -> dict[str, Answerer]:
     async def run(request: dict[str, Any]) -> str:
-        return await daemon.start(request.pop("rig"), Sources(**request))
+        rig_name, reason = request.pop("rig"), str(request.pop("without_acceptance", ""))
+        return await daemon.start(rig_name, Sources(**request), without_acceptance=reason)
 
     async def status(_request: dict[str, Any]) -> list[dict[str, Any]]:
         return daemon.status()
@@ -126,11 +127,25 @@ def _verbs(daemon: Daemon) -> dict[str, Answerer]:
     async def stop(request: dict[str, Any]) -> str:
         return daemon.stop(request["rig"], request.get("by", "somebody"))
 
+    async def pause(request: dict[str, Any]) -> str:
+        after = request.get("after", "")
+        if after not in {"", "step", "cycle"}:
+            raise RefusedRequestError(f"a pause is now, or after a step or a cycle, not after {after!r}")
+        return daemon.pause(request["rig"], request.get("by", "somebody"), after)
+
+    async def resume(request: dict[str, Any]) -> str:
+        unchecked = bool(request.get("unchecked"))
+        return await daemon.resume(request["rig"], request.get("by", "somebody"), unchecked=unchecked)
+
+    async def skip(request: dict[str, Any]) -> str:
+        return daemon.skip(request["rig"], request.get("by", "somebody"))
+
     async def events(request: dict[str, Any]) -> list[dict[str, Any]]:
         path = daemon.directory_of(request["run_id"]) / RUN_FILE_NAME
         return await asyncio.to_thread(_events, path, int(request.get("after_seq", 0)))
 
-    return {"run": run, "status": status, "stop": stop, "events": events}
+    control = {"pause": pause, "resume": resume, "skip": skip, "stop": stop}
+    return {"run": run, "status": status, **control, "events": events}
 
 
 def _events(path: Path, after_seq: int) -> list[dict[str, Any]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from daemon.plan import LinkLoss
 from daemon.pressure import PressureCalibration, area_of_die
 from daemon.station_file import (
     ChamberSettings,
+    ChillerSettings,
     Instrument,
     LoadCellSettings,
+    MillDriveSettings,
     PotentiostatSettings,
     RigSettings,
     StationFile,
@@ -17,12 +20,16 @@ from daemon.wiring import ChamberWiring, LoadCellWiring, PotentiostatWiring, Rig
 from drivers.and_weighing.codec import AndFormat
 from drivers.registry import (
     CHAMBERS,
+    CHILLERS,
     LOAD_CELLS,
+    MILL_DRIVES,
     POTENTIOSTATS,
     THERMOMETERS,
     ChamberConnection,
+    ChillerConnection,
     Connection,
     LoadCellConnection,
+    MillDriveConnection,
     ThermometerConnection,
 )
 from protocols import units
@@ -34,7 +41,10 @@ DRIVERS_BY_ROLE = {
     "load_cell": tuple(LOAD_CELLS),
     "thermometer": tuple(THERMOMETERS),
     "chamber": tuple(CHAMBERS),
+    "mill_drive": tuple(MILL_DRIVES),
+    "chiller": tuple(CHILLERS),
 }
+SENDS_ADDRESS = frozenset({"and.indicator", "and.indicator_asked"})
 TERMINALS = {"front": "FRON", "rear": "REAR"}
 LINE_ENDS = {"CR LF": b"\r\n", "CR": b"\r"}
 
@@ -91,6 +101,7 @@ def rig_wiring(name: str, said: RigSettings, cell_diameter_mm: float | None) -> 
         chamber=None
         if chamber is None
         else ChamberWiring(driver=chamber.driver, connection=_chamber(f"{name}.chamber", chamber)),
+        link=LinkLoss() if said.link is None else LinkLoss(mask_second=said.link.mask_s, fail_second=said.link.fail_s),
     )
 
 
@@ -130,7 +141,10 @@ def _potentiostat(name: str, said: PotentiostatSettings) -> Connection:
 
 
 def _load_cell(name: str, said: LoadCellSettings) -> LoadCellConnection:
-    """Raises `ValueError` for a frame that no indicator sends."""
+    """Raises `ValueError` for a frame that no indicator sends.
+
+    Only A&D frames begin with an address: what a CAS sends in its 18-byte frame does not.
+    """
     return LoadCellConnection(
         name=name,
         address=said.address,
@@ -139,13 +153,15 @@ def _load_cell(name: str, said: LoadCellSettings) -> LoadCellConnection:
             weight=said.weight,
             decimal_mark=said.decimal_mark,
             line_end=LINE_ENDS[said.line_end],
-            address=said.bus_address,
+            address=said.bus_address if said.driver in SENDS_ADDRESS else None,
             is_wide=said.wide,
         ),
         baud=said.baud,
         character=said.character,
         model=said.model or "",
         serial_number=said.serial_number or "",
+        bus_address=said.bus_address,
+        timeout_second=said.timeout_s,
     )
 
 
@@ -159,12 +175,65 @@ def _thermometer(name: str, said: ThermometerSettings) -> ThermometerConnection:
         baud=said.baud,
         has_checksum=said.checksum,
         range_code=said.range_code,
+        character=said.character,
+        serial_number=said.serial_number,
         timeout_second=said.timeout_s,
     )
 
 
 def _chamber(name: str, said: ChamberSettings) -> ChamberConnection:
-    return ChamberConnection(name=name, address=said.address, controller=said.controller, timeout_second=said.timeout_s)
+    return ChamberConnection(
+        name=name,
+        address=said.address,
+        controller=said.controller,
+        bus_address=said.bus_address,
+        lowest_celsius=said.lowest_temperature_C,
+        highest_celsius=said.highest_temperature_C,
+        timeout_second=said.timeout_s,
+    )
+
+
+def chiller_connection(name: str, said: ChillerSettings) -> ChillerConnection:
+    """A chiller as its driver is to be made."""
+    return ChillerConnection(
+        name=name,
+        address=said.address,
+        model=said.model,
+        bus_address=said.bus_address,
+        baud=said.baud,
+        character=said.character,
+        family=said.family,
+        external_probe=said.external_probe,
+        safe_mode=said.host_loss is not None and said.host_loss.safe_mode,
+        timeout_second=said.timeout_s,
+    )
+
+
+def _make_chiller(name: str, said: ChillerSettings) -> None:
+    made = CHILLERS[said.driver](chiller_connection(name, said), _no_wait, None)
+    longest_second = made.limits.longest_watchdog_second
+    if said.host_loss is None:
+        return
+    if longest_second is None:
+        raise ValueError("host_loss can't be set here: this make has no watchdog, or has it in its own menu alone")
+    if said.host_loss.timeout_s > longest_second:
+        raise ValueError(f"host_loss.timeout_s is {longest_second:g} at most")
+
+
+def mill_drive_connection(name: str, said: MillDriveSettings) -> MillDriveConnection:
+    """What a station says of a mill's drive, as the registry takes it."""
+    return MillDriveConnection(
+        name=name,
+        address=said.address,
+        highest_rpm=said.highest_rpm,
+        rpm_per_hertz=said.rpm_per_Hz,
+        stands_within_second=said.stands_within_s,
+        bus_address=said.bus_address,
+        baud=said.baud,
+        character=said.character,
+        model_code=said.model_code,
+        timeout_second=said.timeout_s,
+    )
 
 
 def _make(name: str, said: Instrument) -> None:
@@ -178,6 +247,10 @@ def _make(name: str, said: Instrument) -> None:
             THERMOMETERS[said.driver](_thermometer(name, said), None)
         case ChamberSettings():
             CHAMBERS[said.driver](_chamber(name, said), _no_wait, None)
+        case MillDriveSettings():
+            MILL_DRIVES[said.driver](mill_drive_connection(name, said), _no_wait, None)
+        case ChillerSettings():
+            _make_chiller(name, said)
 
 
 def _no_time() -> float:

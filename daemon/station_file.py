@@ -11,9 +11,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from daemon.bounds import weaker_than_default
 from protocols import units
 from protocols.errors import BadValueError, Path, Problem, ProblemsFound, in_reading_order
-from protocols.fields import Celsius, Number, Positive, Strict, Text, did_you_mean, read_model
+from protocols.fields import Celsius, NotNegative, Number, Positive, Strict, Text, did_you_mean, read_model
+from protocols.settings import Safety
 from protocols.source import Findings, Source, read_source
 
 LONGEST_IDENTIFIER = 32
@@ -23,7 +25,10 @@ LATE_SUPERVISION_SECOND = 10.0
 ODD_FACTOR = 1.25
 """A calibration that is farther from what its unit means than this is odd."""
 
-ROLES_TO_COME = dict.fromkeys(("chiller", "mill_drive", "impedance_analyzer"), "is not supported yet")
+ACCEPTED_DUMMY_HOURS, ACCEPTED_CYCLES, ACCEPTED_DEVIATION_PERCENT = 48.0, 20, 0.1
+"""What an acceptance of a potentiostat must have shown at least, and at most."""
+
+ROLES_TO_COME = dict.fromkeys(("impedance_analyzer",), "is not supported yet")
 
 _IDENTIFIER = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _HOST_AND_PORT = re.compile(r"(?:socket://)?([A-Za-z0-9_.-]+):([0-9]{1,5})")
@@ -122,14 +127,47 @@ Baud = Annotated[int, BeforeValidator(_baud)]
 Date = Annotated[Text, AfterValidator(_date)]
 
 
+class Acceptance(Strict):
+    """What came of the hardware acceptance list: hours on a dummy, cycles of a cell beside a cycler that is trusted.
+
+    `worst_deviation_percent` is of a capacity of those cycles between the two.
+    """
+
+    accepted_on: Date
+    by: Text
+    report: Text | None = None
+    dummy_hours: NotNegative
+    cycles_compared: Annotated[int, BeforeValidator(_whole(0, 1_000_000))]
+    worst_deviation_percent: NotNegative
+
+    @property
+    def shortfalls(self) -> dict[str, tuple[str, str]]:
+        """Which fields say too little to leave a cell alone: what is wrong and what to write, by field."""
+        found = {}
+        if self.dummy_hours < ACCEPTED_DUMMY_HOURS:
+            what = f"{self.dummy_hours:g} h on a dummy are less than {ACCEPTED_DUMMY_HOURS:g}"
+            found["dummy_hours"] = (what, "run them to the end, then write them")
+        if self.cycles_compared < ACCEPTED_CYCLES:
+            what = f"{self.cycles_compared} cycles beside another cycler are less than {ACCEPTED_CYCLES}"
+            found["cycles_compared"] = (what, "run them to the end, then write them")
+        if self.worst_deviation_percent > ACCEPTED_DEVIATION_PERCENT:
+            what = f"capacities {self.worst_deviation_percent:g} % apart are more than {ACCEPTED_DEVIATION_PERCENT:g} %"
+            found["worst_deviation_percent"] = (what, "find out which of the two is wrong")
+        return found
+
+
 class PotentiostatSettings(Strict):
-    """What drives and measures the cell. Only the instrument of this serial number may answer."""
+    """What drives and measures the cell. Only the instrument of this serial number may answer.
+
+    `acceptance` is the record that its driver was accepted on it; without, no run takes more than a day.
+    """
 
     driver: Text
     address: VisaAddress
     serial_number: SerialNumber
     terminals: Literal["front", "rear"] = "rear"
     timeout_s: Positive = 2.0
+    acceptance: Acceptance | None = None
 
 
 class Calibration(Strict):
@@ -150,7 +188,7 @@ class Calibration(Strict):
 
 
 class LoadCellSettings(Strict):
-    """What feels the force on the stack. `model` and `serial_number` are the station's word: it can't be asked."""
+    """What feels the force on the stack. `model` is the station's word, and of A&D and CAS `serial_number` too."""
 
     driver: Text
     address: SerialAddress
@@ -160,12 +198,13 @@ class LoadCellSettings(Strict):
     weight: Literal["gross", "net"] = "gross"
     decimal_mark: Literal[".", ","] = "."
     line_end: Literal["CR LF", "CR"] = "CR LF"
-    bus_address: Annotated[int, BeforeValidator(_whole(1, 99))] | None = None
+    bus_address: Annotated[int, BeforeValidator(_whole(1, 247))] | None = None
     wide: bool = False
     baud: Baud = 9600
-    character: Annotated[Literal["8N1", "7E1", "7O1"], BeforeValidator(_character)] = "8N1"
+    character: Annotated[Literal["8N1", "7E1", "7O1", "8N2", "8E1", "8O1"], BeforeValidator(_character)] = "8N1"
     model: Text | None = None
     serial_number: SerialNumber | None = None
+    timeout_s: Positive = 2.0
 
     @property
     def newton_per_unit(self) -> float | None:
@@ -194,6 +233,8 @@ class ThermometerSettings(Strict):
     baud: Baud = 9600
     checksum: bool = False
     range_code: SerialNumber | None = None
+    character: Annotated[Literal["8N1", "7E1", "7O1"], BeforeValidator(_character)] | None = None
+    serial_number: SerialNumber | None = None
     timeout_s: Positive = 2.0
 
 
@@ -203,6 +244,52 @@ class ChamberSettings(Strict):
     driver: Text
     address: NetworkAddress
     controller: Text | None = None
+    bus_address: Annotated[int, BeforeValidator(_whole(0, 31))] | None = None
+    lowest_temperature_C: Celsius | None = None
+    highest_temperature_C: Celsius | None = None
+    timeout_s: Positive = 2.0
+
+
+class HostLoss(Strict):
+    """How a chiller with a watchdog of its own is to see to itself when the daemon is gone.
+
+    `safe_mode`: it was activated at the unit's menu, which can't be asked; it then goes on at `safe_temperature_C`,
+    else it stops.
+    """
+
+    timeout_s: Positive
+    safe_temperature_C: Celsius
+    safe_mode: bool
+
+
+class ChillerSettings(Strict):
+    """What holds a bath at a temperature. Line settings are the make's own where they are not said."""
+
+    driver: Text
+    address: SerialAddress
+    model: Text | None = None
+    bus_address: Annotated[int, BeforeValidator(_whole(0, 127))] | None = None
+    baud: Baud | None = None
+    character: Annotated[Literal["8N1", "7E1", "7O1"], BeforeValidator(_character)] | None = None
+    family: Literal["basic", "circulator", "fp50"] | None = None
+    external_probe: bool = False
+    host_loss: HostLoss | None = None
+    timeout_s: Positive = 2.0
+
+
+class MillDriveSettings(Strict):
+    """What turns the blade of a mill. `loss_stop_s` is after how much silence the drive itself stops it."""
+
+    driver: Text
+    address: SerialAddress
+    highest_rpm: Positive
+    rpm_per_Hz: Positive = 60.0
+    loss_stop_s: Positive = 3.0
+    stands_within_s: Positive = 30.0
+    bus_address: Annotated[int, BeforeValidator(_whole(1, 247))] = 1
+    baud: Baud = 9600
+    character: Annotated[Literal["8N1", "8N2", "8E1", "8O1"], BeforeValidator(_character)] = "8N1"
+    model_code: Annotated[int, BeforeValidator(_whole(0, 65535))] | None = None
     timeout_s: Positive = 2.0
 
 
@@ -213,7 +300,21 @@ class FixtureSettings(Strict):
     diameter_mm: Positive
 
 
-Instrument = PotentiostatSettings | LoadCellSettings | ThermometerSettings | ChamberSettings
+Instrument = (
+    PotentiostatSettings
+    | LoadCellSettings
+    | ThermometerSettings
+    | ChamberSettings
+    | ChillerSettings
+    | MillDriveSettings
+)
+
+
+class LinkSettings(Strict):
+    """What an instrument that does not answer means: shorter silences are not told of, longer ones hold the run."""
+
+    mask_s: NotNegative = 10.0
+    fail_s: Positive = 1800.0
 
 
 class RigSettings(Strict):
@@ -223,7 +324,11 @@ class RigSettings(Strict):
     load_cell: LoadCellSettings | None = None
     thermometer: ThermometerSettings | None = None
     chamber: ChamberSettings | None = None
+    mill_drive: MillDriveSettings | None = None
+    chiller: ChillerSettings | None = None
     fixture: FixtureSettings | None = None
+    safety: Safety | None = None
+    link: LinkSettings | None = None
 
     @property
     def instruments(self) -> dict[str, Instrument]:
@@ -233,6 +338,8 @@ class RigSettings(Strict):
             "load_cell": self.load_cell,
             "thermometer": self.thermometer,
             "chamber": self.chamber,
+            "mill_drive": self.mill_drive,
+            "chiller": self.chiller,
         }
         return {role: instrument for role, instrument in by_role.items() if instrument is not None}
 
@@ -258,7 +365,10 @@ class BrokerSettings(Strict):
 
 
 class StationSettings(Strict):
-    """The top of the file. `rigs` as read, unchecked: see `StationFile.rigs`."""
+    """The top of the file. `rigs` as read, unchecked: see `StationFile.rigs`.
+
+    `safety`, here and of a rig, holds for every run: a protocol can tighten it, and cannot loosen it.
+    """
 
     schema_name: Literal["presscell-station/1"] | None = Field(default=None, alias="schema")
     site: Identifier
@@ -268,6 +378,7 @@ class StationSettings(Strict):
     clock: Literal["monotonic"] | None = None
     bench: BenchSettings | None = None
     mqtt: BrokerSettings | None = None
+    safety: Safety | None = None
     rigs: dict[str, Any]
 
 
@@ -309,9 +420,16 @@ def read_station(text: str, file: str, known_drivers: Mapping[str, Collection[st
         findings.error(("rigs",), "has no rigs", "write rigs: {rig1: {potentiostat: {…}}}", at_key=True)
     _check_rigs(findings, rigs, known_drivers)
     if station is not None:
+        _check_safety(findings, ("safety",), station.safety)
         _check_clock(findings, station, rigs)
+        _check_silence(findings, station, rigs)
     problems = in_reading_order([*source.problems, *problems, *findings.problems])
     return StationFile(source, station, rigs, tuple(problems))
+
+
+def safety_of(station: StationSettings, rig: RigSettings) -> tuple[Safety, ...]:
+    """What a station says of the safety of every run on one of its rigs; the tighter number holds."""
+    return tuple(said for said in (station.safety, rig.safety) if said is not None)
 
 
 def is_on_this_machine(address: str) -> bool:
@@ -349,6 +467,7 @@ def _check_rigs(
         except BadValueError as error:
             findings.error(("rigs", name), error.what, error.what_to_write, at_key=True)
         _check_rig(findings, ("rigs", name), rig)
+        _check_safety(findings, ("rigs", name, "safety"), rig.safety)
 
 
 def _check_driver(
@@ -369,7 +488,7 @@ def _check_driver(
 def _check_rig(findings: Findings, path: Path, rig: RigSettings) -> None:
     written = findings.source.value_positions
     measuring = ("potentiostat", "load_cell", "thermometer")
-    if not any((*path, role) in written for role in measuring):
+    if not any((*path, role) in written for role in (*measuring, "mill_drive")):
         what = "nothing of this rig measures"
         findings.error(path, what, f"write at least one of {', '.join(measuring)}", at_key=True)
     if rig.load_cell is not None:
@@ -378,6 +497,13 @@ def _check_rig(findings: Findings, path: Path, rig: RigSettings) -> None:
         if any(drifts) and (*path, "thermometer") not in written:
             what = "the temperature terms can't be applied: this rig has no thermometer"
             findings.warning((*path, "load_cell", "calibration"), what, "write thermometer, or remove them")
+    acceptance = rig.potentiostat.acceptance if rig.potentiostat else None
+    for field, (what, what_to_write) in acceptance.shortfalls.items() if acceptance else ():
+        where = (*path, "potentiostat", "acceptance", field)
+        findings.warning(where, f"{what}: no run of more than a day", what_to_write)
+    if rig.link is not None and rig.link.mask_s >= rig.link.fail_s:
+        what = f"{rig.link.mask_s:g} s of silence are not told of, and {rig.link.fail_s:g} s hold the run"
+        findings.error((*path, "link"), what, "write a shorter mask_s, or a longer fail_s", at_key=True)
     channels = rig.thermometer.channels if rig.thermometer else None
     if channels is not None and channels.jig == channels.air:
         where = (*path, "thermometer", "channels", "air")
@@ -402,6 +528,22 @@ def _check_calibration(findings: Findings, path: Path, load_cell: LoadCellSettin
     if said.valid_until is not None and said.valid_until < said.calibrated_on:
         what = f"{said.valid_until} is before the day of the calibration, {said.calibrated_on}"
         findings.error((*here, "valid_until"), what, "exchange the two, or correct one")
+
+
+def _check_silence(findings: Findings, station: StationSettings, rigs: Mapping[str, RigSettings]) -> None:
+    """A watchdog must be spoken to three times before it ends."""
+    for name, rig in rigs.items():
+        host_loss = rig.chiller.host_loss if rig.chiller else None
+        if host_loss is not None and host_loss.timeout_s < 3 * station.supervise_every_s:
+            what = f"instruments are looked at every {station.supervise_every_s:g} s: it would end while all is well"
+            hint = f"write {3 * station.supervise_every_s:g} or more"
+            findings.error(("rigs", name, "chiller", "host_loss", "timeout_s"), what, hint)
+
+
+def _check_safety(findings: Findings, path: Path, safety: Safety | None) -> None:
+    for key, default in weaker_than_default(safety or Safety()):
+        what = f"looser than the default, {default}, for every protocol"
+        findings.warning((*path, key), what, "keep it only if meant")
 
 
 def _check_clock(findings: Findings, station: StationSettings, rigs: Mapping[str, RigSettings]) -> None:

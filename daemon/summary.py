@@ -1,15 +1,39 @@
 """Rows to the fixed summary that decisions see: extremes, charge and energy, and which interlocks were broken."""
 
+import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from daemon.events import BlockSummary, Row
 from daemon.interlocks import observe
-from daemon.plan import CELL_STREAM, Interlock
+from daemon.plan import CELL_STREAM, CurrentStep, Interlock, PlanStep
+from daemon.watching import Tail, follow
 from drivers.roles import Floats, ReadingBlock
 
 SECOND_PER_HOUR = 3600.0
+TEN_SECOND = 10.0 - 1e-3
+RESPONSE_SECOND = 60.0
+"""By then a current has moved the voltage of a rested cell its own way."""
+SHORT_SECOND, SHORT_ROWS = 10.0, 2.5
+"""A sudden drop is one within this time, or so many rows where they come more slowly."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drive:
+    """A constant current, above 0 for charge, and the voltage the cell rested at before it, if it did."""
+
+    current_ampere: float
+    sampling_second: float
+    rested_volt: float | None = None
+
+
+def drive_of(step: PlanStep, rested_volt: float | None) -> Drive | None:
+    """What a step asks of the cell; None where that is no constant current."""
+    if not isinstance(step, CurrentStep):
+        return None
+    return Drive(current_ampere=step.current_ampere, sampling_second=step.sampling_second, rested_volt=rested_volt)
 
 
 def summarise(
@@ -22,6 +46,8 @@ def summarise(
     charge_before_ampere_hour: float,
     table: Iterable[Interlock],
     carried_rows: Mapping[str, int],
+    drive: Drive | None = None,
+    tail: Tail | None = None,
 ) -> BlockSummary:
     """Summarise a block of one segment.
 
@@ -37,20 +63,27 @@ def summarise(
         charge_before_ampere_hour: net charge of the segment up to `before`, for the interlock on charge passed.
         table: the interlocks in force.
         carried_rows: see `daemon.interlocks.observe`.
+        drive: the constant current that is asked for, if one is.
+        tail: of the segment's voltage up to these rows.
     """
     elapsed, voltage, current = _readings(rows, before)
     step_hour = np.diff(elapsed) / SECOND_PER_HOUR
     charge = _trapezoids(step_hour, current)
     energy = _trapezoids(step_hour, current * voltage)
-    net = charge_before_ampere_hour + np.cumsum(charge)
     quantities = {
         "current_ampere": rows.current_ampere,
-        "charge_passed_ampere_hour": np.abs(net),
+        "charge_passed_ampere_hour": np.abs(charge_before_ampere_hour + np.cumsum(charge)),
     }
     unread = ~np.isfinite(rows.voltage_volt + rows.current_ampere)
     if driven:
         quantities["voltage_under_current_volt"] = rows.voltage_volt
         quantities["rows_without_reading"] = unread.astype(np.float64)
+    else:
+        quantities["open_circuit_voltage_volt"] = rows.voltage_volt
+    tail_after = tail or Tail()
+    if drive is not None:
+        driven_quantities, tail_after = _under_constant_current(rows, before, drive, tail_after)
+        quantities |= driven_quantities
     if before is None and is_first_segment:
         quantities["start_voltage_volt"] = rows.voltage_volt[np.isfinite(rows.voltage_volt)][:1]
     finite = rows.voltage_volt[np.isfinite(rows.voltage_volt)]
@@ -70,7 +103,37 @@ def summarise(
         energy_out_watt_hour=float(-energy[energy < 0].sum()),
         rows_without_reading=int(unread.sum()),
         breaches=observe(table, quantities, carried_rows),
+        tail=tail_after,
+        after_ten_second=_after_ten_second(rows, before),
     )
+
+
+def _after_ten_second(rows: ReadingBlock, before: Row | None) -> Row | None:
+    """The segment's first reading 10 s after its start or later; None when it lies in another block."""
+    if before is not None and before.elapsed_second >= TEN_SECOND:
+        return None
+    due = np.isfinite(rows.voltage_volt + rows.current_ampere) & (rows.elapsed_second >= TEN_SECOND)
+    return row_at(rows, int(np.argmax(due))) if due.any() else None
+
+
+def _under_constant_current(
+    rows: ReadingBlock, before: Row | None, drive: Drive, tail: Tail
+) -> tuple[dict[str, Floats], Tail]:
+    """What a constant current must do to a cell, and does not to a frozen, reversed or shorted one."""
+    window_second = max(SHORT_SECOND, SHORT_ROWS * drive.sampling_second)
+    followed, tail_after = follow(tail, rows.elapsed_second, rows.voltage_volt, window_second)
+    quantities = {
+        "current_share_percent": 100 * rows.current_ampere / drive.current_ampere,
+        "voltage_unchanged": followed.unchanged,
+    }
+    if drive.current_ampere > 0:
+        quantities["voltage_drop_volt"] = followed.drop
+    elapsed_before = before.elapsed_second if before is not None else -1.0
+    due = np.isfinite(rows.voltage_volt + rows.current_ampere) & (rows.elapsed_second >= RESPONSE_SECOND)
+    if drive.rested_volt is not None and elapsed_before < RESPONSE_SECOND:
+        response = (rows.voltage_volt[due][:1] - drive.rested_volt) * math.copysign(1.0, drive.current_ampere)
+        quantities["voltage_response_volt"] = response
+    return quantities, tail_after
 
 
 def row_at(rows: ReadingBlock, index: int) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,41 +17,63 @@ TIME, VOLTAGE, CURRENT = "time_second", "voltage_volt", "current_ampere"
 
 
 def kept_rows(
-    elapsed_second: Floats, voltage_volt: Floats, current_ampere: Floats, record: Mapping[str, float]
+    elapsed_second: Floats,
+    voltage_volt: Floats,
+    current_ampere: Floats,
+    record: Mapping[str, float],
+    *,
+    first: Sequence[tuple[float, float]] = (),
+    beside: Mapping[str, Floats] | None = None,
 ) -> NDArray[np.bool_]:
     """Which rows of one step to keep, shape (n,).
 
-    A row is kept when since the last kept row the time `time_second` has passed, or the voltage or current has moved by
-    `voltage_volt` or `current_ampere`. The first and the last row, and all of the first ten seconds, are kept; without
-    any of the three every row is.
+    A row is kept when since the last kept row the time `time_second` has passed, or a quantity has moved by what the
+    record says of it. The first and the last row, and all of the first ten seconds, are kept; where the record says
+    nothing of what there is, every row is.
 
     Args:
         elapsed_second: shape (n,), rising; since the step's first row.
         voltage_volt: shape (n,), without NaN.
         current_ampere: shape (n,), without NaN.
         record: see `daemon.plan.CurrentStep`.
+        first: the same step's `record_first`.
+        beside: what else was read, by its name in the record, shape (n,) each; NaN has not moved.
     """
+    columns = {VOLTAGE: voltage_volt, CURRENT: current_ampere, **(beside or {})}
+    watched = [(columns[name], limit) for name, limit in record.items() if name in columns]
     kept = np.ones(len(elapsed_second), np.bool_)
-    if not any(name in record for name in (TIME, VOLTAGE, CURRENT)) or len(kept) < 3:
+    if not (watched or TIME in record or first) or len(kept) < 3:
         return kept
-    time_limit = record.get(TIME, math.inf)
-    if np.diff(elapsed_second).min() >= time_limit - _slack(time_limit):
+    times = _time_limits(elapsed_second, record.get(TIME, math.inf), first)
+    if (np.diff(elapsed_second) >= times[:-1]).all():
         return kept
-    voltage_limit, current_limit = record.get(VOLTAGE, math.inf), record.get(CURRENT, math.inf)
     after = int(np.searchsorted(elapsed_second, elapsed_second[0] + ALWAYS_WITHIN_SECOND, side="right"))
     kept[after:-1] = False
     start = max(after - 1, 0)
-    second, volt, ampere = elapsed_second[start], voltage_volt[start], current_ampere[start]
-    due_second = second + time_limit - _slack(time_limit)
-    columns = (elapsed_second[after:-1].tolist(), voltage_volt[after:-1].tolist(), current_ampere[after:-1].tolist())
-    for index, (now, now_volt, now_ampere) in enumerate(zip(*columns, strict=True), start=after):
-        if now >= due_second or abs(now_volt - volt) >= voltage_limit or abs(now_ampere - ampere) >= current_limit:
+    due_second = elapsed_second[start] + times[start]
+    values = np.array([column for column, _ in watched]).reshape(len(watched), len(kept))
+    limits = [limit for _, limit in watched]
+    last = values[:, start].tolist()
+    rows = zip(elapsed_second[after:-1].tolist(), values[:, after:-1].T.tolist(), times[after:-1].tolist(), strict=True)
+    for index, (now, now_values, time_limit) in enumerate(rows, start=after):
+        if now >= due_second or _have_moved(now_values, last, limits):
             kept[index] = True
-            volt, ampere = now_volt, now_ampere
-            due_second = now + time_limit - _slack(time_limit)
+            last = [old if math.isnan(new) else new for new, old in zip(now_values, last, strict=True)]
+            due_second = now + time_limit
     return kept
 
 
-def _slack(time_limit: float) -> float:
-    """So that an instrument whose clock jitters is not taken for a slower one."""
-    return 0.01 * time_limit if math.isfinite(time_limit) else 0.0
+def _have_moved(values: list[float], last: list[float], limits: list[float]) -> bool:
+    for index, limit in enumerate(limits):  # noqa: SIM110  (three times as fast as any(), row by row)
+        if abs(values[index] - last[index]) >= limit:
+            return True
+    return False
+
+
+def _time_limits(elapsed_second: Floats, afterwards: float, first: Sequence[tuple[float, float]]) -> Floats:
+    """How long after each row the next is due, less some slack."""
+    ends = np.array([until for _, until in first])
+    limits = np.array([*(every for every, _ in first), afterwards])
+    found: Floats = limits[np.searchsorted(ends, elapsed_second, side="right")]
+    # So that an instrument whose clock jitters is not taken for a slower one.
+    return np.where(np.isfinite(found), 0.99 * found, found)

@@ -10,9 +10,10 @@ import msgspec
 
 from daemon.clock import BenchClock, Clock
 from daemon.host_timer import HostTimer
-from daemon.interlock_table import limited_by_sensor
-from daemon.plan import Plan
+from daemon.interlock_table import limited_by_sensor, on_rig
+from daemon.plan import Interlock, LinkLoss, MeasuredStep, Plan
 from daemon.pressure import PressureCalibration
+from daemon.resume_policy import tighter
 from daemon.rig import Rig
 from drivers.registry import (
     CHAMBERS,
@@ -71,6 +72,7 @@ class RigWiring:
     load_cell: LoadCellWiring | None = None
     thermometer: ThermometerWiring | None = None
     chamber: ChamberWiring | None = None
+    link: LinkLoss = LinkLoss()  # noqa: RUF009  (frozen)
 
     @property
     def roles(self) -> frozenset[str]:
@@ -91,12 +93,33 @@ def check_needs(plan: Plan, wiring: RigWiring) -> None:
 
 
 def plan_on_rig(plan: Plan, wiring: RigWiring) -> Plan:
-    """The plan as this rig may carry it out: pressure is bound to what its load cell bears, where that is known."""
+    """The plan as this rig may carry it out.
+
+    Nothing is bound that it does not measure; pressure is bound to what its load cell bears, where that is known; and a
+    thermometer that is asked rarely may be silent for longer. Of the times of station and protocol after which a silent
+    instrument means something the shorter hold.
+    """
+    every_second = wiring.thermometer.every_second if wiring.thermometer else 1.0
     calibration = wiring.load_cell.calibration if wiring.load_cell else None
-    if calibration is None or calibration.nominal_newton is None:
-        return plan
-    table = limited_by_sensor(plan.interlocks, calibration.nominal_newton, calibration.area_square_metre)
-    return msgspec.structs.replace(plan, interlocks=table)
+
+    def here(table: tuple[Interlock, ...]) -> tuple[Interlock, ...]:
+        table = on_rig(table, roles=wiring.roles, temperature_every_second=every_second)
+        if calibration is None or calibration.nominal_newton is None:
+            return table
+        return limited_by_sensor(table, calibration.nominal_newton, calibration.area_square_metre)
+
+    steps = tuple(
+        msgspec.structs.replace(
+            step,
+            interlocks=here(step.interlocks),
+            link=None if step.link is None else tighter(step.link, wiring.link),
+        )
+        if isinstance(step, MeasuredStep)
+        else step
+        for step in plan.steps
+    )
+    link = tighter(plan.link, wiring.link)
+    return msgspec.structs.replace(plan, steps=steps, interlocks=here(plan.interlocks), link=link)
 
 
 async def connect_rig(wiring: RigWiring, clock: Clock) -> Rig:
@@ -148,9 +171,11 @@ def _potentiostat(wiring: RigWiring, clock: Clock) -> Potentiostat:
 def _load_cell(wiring: RigWiring, clock: Clock) -> LoadCell | None:
     if wiring.load_cell is None:
         return None
-    made = LOAD_CELLS[wiring.load_cell.driver](wiring.load_cell.connection, clock.now_second)
-    if isinstance(clock, BenchClock):
-        clock.watch(clock.cable_at(wiring.load_cell.connection.address), made.stream)
+    address = wiring.load_cell.connection.address
+    make = LOAD_CELLS[wiring.load_cell.driver]
+    made = make(wiring.load_cell.connection, clock.now_second, _sent_total(clock, address))
+    if isinstance(clock, BenchClock) and made.stream is not None:
+        clock.watch(clock.cable_at(address), made.stream)
     return made.load_cell
 
 

@@ -1,4 +1,4 @@
-"""Lines out of bytes that come in pieces, each line with the second at which its last byte came."""
+"""Lines out of bytes that come in pieces, each line with the second at which its first byte came."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,18 +24,28 @@ class Parity(StrEnum):
     ODD = "odd"
 
 
-def _parity_table(parity: Parity) -> bytes | None:
+def parity_table(parity: Parity) -> bytes | None:
+    """What each byte of a line with this parity is as a character, for `bytes.translate`; None leaves them."""
     if parity is Parity.NONE:
         return None
     odd = 1 if parity is Parity.ODD else 0
     return bytes(code & 0x7F if code.bit_count() % 2 == odd else BAD_PARITY for code in range(256))
 
 
+def with_parity(characters: bytes, parity: Parity) -> bytes:
+    """7-bit characters as they are sent on a line with this parity."""
+    if parity is Parity.NONE:
+        return characters
+    odd = 1 if parity is Parity.ODD else 0
+    return bytes(code | 0x80 if code.bit_count() % 2 != odd else code for code in characters)
+
+
 @dataclass(frozen=True)
 class Lines:
     """Whole lines one after another in `data`, their ends included.
 
-    `ends` (n,) are offsets in `data` after each line's last byte; `second` (n,) is when that byte came.
+    `ends` (n,) are offsets in `data` after each line's last byte; `second` (n,) is when its first byte came: what a
+    line says was measured before, however late its rest arrives.
     """
 
     data: bytes
@@ -59,10 +69,13 @@ class LineFramer:
     How the bytes were cut into chunks makes no difference. A byte of wrong parity becomes `BAD_PARITY`.
     """
 
-    def __init__(self, line_end: bytes, parity: Parity = Parity.NONE) -> None:
+    def __init__(self, line_end: bytes, parity: Parity = Parity.NONE, *, whole_end: bool = False) -> None:
+        """With `whole_end` a line ends only with all of its end: the last byte alone may be within."""
         self._last_code = line_end[-1]
-        self._parity_table = _parity_table(parity)
+        self._code_before = line_end[-2] if whole_end and len(line_end) > 1 else None
+        self._parity_table = parity_table(parity)
         self._kept = b""
+        self._kept_second = 0.0
 
     def feed(self, chunks: Sequence[Chunk]) -> Lines:
         """The lines that these bytes, in the order they came, make whole."""
@@ -70,12 +83,18 @@ class LineFramer:
         if self._parity_table is not None:
             new = new.translate(self._parity_table)
         data = self._kept + new
-        ends = np.flatnonzero(np.frombuffer(data, np.uint8) == self._last_code) + 1
+        codes = np.frombuffer(data, np.uint8)
+        ends = np.flatnonzero(codes == self._last_code) + 1
+        if self._code_before is not None:
+            ends = ends[(ends > 1) & (codes[ends - 2] == self._code_before)]
         whole_bytes = int(ends[-1]) if len(ends) else 0
-        chunk_ends = np.cumsum([len(part) for _, part in chunks], dtype=np.int64) + len(self._kept)
-        chunk_second = np.array([second for second, _ in chunks], dtype=np.float64)
-        self._kept = data[whole_bytes : whole_bytes + LONGEST_LINE_BYTES]
-        return Lines(data[:whole_bytes], ends, chunk_second[np.searchsorted(chunk_ends, ends)])
+        pieces = [(self._kept_second, self._kept), *chunks]
+        piece_ends = np.cumsum([len(part) for _, part in pieces])
+        piece_begins = np.concatenate(([0], piece_ends[:-1]))
+        piece_second = np.array([second for second, _ in pieces], dtype=np.float64)
+        second = piece_second[np.searchsorted(piece_begins, np.concatenate(([0], ends)), "right") - 1]
+        self._kept, self._kept_second = data[whole_bytes : whole_bytes + LONGEST_LINE_BYTES], float(second[-1])
+        return Lines(data[:whole_bytes], ends, second[:-1])
 
     def reset(self) -> None:
         """Forget an unfinished line: the way was opened anew."""

@@ -2,20 +2,38 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from drivers.advantech.adam_4015 import Adam4015
+from drivers.and_weighing.asked import AskedIndicator
 from drivers.and_weighing.codec import AndFormat
 from drivers.and_weighing.indicator import MAKER, AndIndicator
+from drivers.cas.codec import CasFormat
+from drivers.cas.indicator import MAKER as CAS
+from drivers.cas.indicator import CasIndicator
+from drivers.delta.drive import DeltaDialect
 from drivers.espec.chamber import EspecChamber
+from drivers.frequency_drive import Dialect, FrequencyDrive
+from drivers.huber.chiller import HuberChiller
+from drivers.julabo.chiller import JulaboChiller
 from drivers.keithley.limits import LIMITS_BY_MODEL
 from drivers.keithley.smu import KeithleySMU
-from drivers.roles import Chamber, Identity, LoadCell, Potentiostat, PotentiostatLimits, Thermometer
+from drivers.lakeshore.model_218 import LakeShore218
+from drivers.lauda.chiller import LaudaChiller
+from drivers.laumas.transmitter import LaumasTransmitter
+from drivers.line_link import LineLink
+from drivers.ls.codec import FAMILIES
+from drivers.ls.drive import LsDialect
+from drivers.mettler.balance import MettlerBalance
+from drivers.modbus_link import ModbusLine, ModbusLink
+from drivers.roles import Chamber, Chiller, Identity, LoadCell, MillDrive, Potentiostat, PotentiostatLimits, Thermometer
 from drivers.serial_link import SerialLink
 from drivers.serial_port import SerialLine, host_and_port
 from drivers.serial_stream import SerialStream
-from drivers.session import SentTotal, Session, Transport
+from drivers.session import SentTotal, Session
 from drivers.tcp_link import TcpLink
 from drivers.visa import VisaLink
+from drivers.votsch.chamber import VotschChamber
 
 DEFAULT_TIMEOUT_SECOND = 2.0
 
@@ -77,9 +95,10 @@ def potentiostat(driver: str) -> PotentiostatEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadCellConnection:
-    """What a station says of a load cell's indicator. `model` and `serial_number` are its word: they can't be asked.
+    """What a station says of a load cell's indicator. `model` is its word, and `serial_number` of A&D and CAS too.
 
-    `address` is a device's path or `socket://host:port`; `character` is `8N1`, `7E1` or `7O1`, see `SerialLine`.
+    `address` is a device's path or `socket://host:port`; `character` is `8N1`, `7E1` or `7O1`, see `SerialLine`, and on
+    Modbus as in `ModbusLine`. Of `frame_format` other makes than A&D have the unit and the weight alone.
     """
 
     name: str
@@ -89,11 +108,17 @@ class LoadCellConnection:
     character: str = "8N1"
     model: str = ""
     serial_number: str = ""
+    bus_address: int | None = None
+    timeout_second: float = DEFAULT_TIMEOUT_SECOND
 
 
 @dataclass(frozen=True, kw_only=True)
 class ThermometerConnection:
-    """What a station says of a thermometer. `address` is a device's path, `host:port` or `socket://host:port`."""
+    """What a station says of a thermometer. `address` is a device's path, `host:port` or `socket://host:port`.
+
+    `character` is as the maker delivers it when None. Bus address, checksum and range code are of the ADAM-4015, the
+    serial number of the Lake Shore 218.
+    """
 
     name: str
     address: str
@@ -102,50 +127,198 @@ class ThermometerConnection:
     baud: int = 9600
     has_checksum: bool = False
     range_code: str | None = None
+    character: str | None = None
+    serial_number: str | None = None
     timeout_second: float = DEFAULT_TIMEOUT_SECOND
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChamberConnection:
-    """What a station says of a chamber. `address` is `host:port`."""
+    """What a station says of a chamber. `address` is `host:port`.
+
+    `controller` is of ESPEC; `bus_address` and the limits are of Vötsch, which does not tell them.
+    """
 
     name: str
     address: str
     controller: str | None = None
+    bus_address: int | None = None
+    lowest_celsius: float | None = None
+    highest_celsius: float | None = None
+    timeout_second: float = DEFAULT_TIMEOUT_SECOND
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChillerConnection:
+    """What a station says of a chiller. `address` is a device's path, `host:port` or `socket://host:port`.
+
+    `baud` and `character` are as the make has them from the factory when None. `model` is the only one that may answer,
+    `bus_address` is of RS-485. `family` and `external_probe` are of `JulaboChiller`; `safe_mode` of `LaudaChiller`.
+    """
+
+    name: str
+    address: str
+    model: str | None = None
+    bus_address: int | None = None
+    baud: int | None = None
+    character: str | None = None
+    family: str | None = None
+    external_probe: bool = False
+    safe_mode: bool = False
+    timeout_second: float = DEFAULT_TIMEOUT_SECOND
+
+
+@dataclass(frozen=True, kw_only=True)
+class MillDriveConnection:
+    """What a station says of a mill's drive. `address` is a device's path, or `host:port` that passes RTU frames on.
+
+    `character` is `8N1`, `8N2`, `8E1` or `8O1`; `model_code` what the drive's model register must hold, where it is
+    not what the driver expects. The rest is of `FrequencyDrive`.
+    """
+
+    name: str
+    address: str
+    highest_rpm: float
+    rpm_per_hertz: float = 60.0
+    stands_within_second: float = 30.0
+    bus_address: int = 1
+    baud: int = 9600
+    character: str = "8N1"
+    model_code: int | None = None
     timeout_second: float = DEFAULT_TIMEOUT_SECOND
 
 
 @dataclass(frozen=True)
 class StreamedLoadCell:
-    """A load cell, and the stream it reads from, which a simulated clock waits for and stamps."""
+    """A load cell, and the stream it reads from, which a simulated clock waits for and stamps; None if it is asked."""
 
     load_cell: LoadCell
-    stream: SerialStream
+    stream: SerialStream | None
 
 
-MakeLoadCell = Callable[[LoadCellConnection, Callable[[], float]], StreamedLoadCell]
+class MakeLoadCell(Protocol):
+    """Makes a load cell of what a station says, the clock's second, and what a bench's clock knows of sent bytes."""
+
+    def __call__(
+        self, connection: LoadCellConnection, now: Callable[[], float], sent_total: SentTotal | None = None, /
+    ) -> StreamedLoadCell:
+        """Raises `ValueError` for a wrong setting."""
+        ...
+
+
 MakeThermometer = Callable[[ThermometerConnection, SentTotal | None], Thermometer]
+MakeChiller = Callable[[ChillerConnection, Callable[[float], Awaitable[None]], SentTotal | None], Chiller]
+MakeMillDrive = Callable[[MillDriveConnection, Callable[[float], Awaitable[None]], SentTotal | None], MillDrive]
 MakeChamber = Callable[[ChamberConnection, Callable[[float], Awaitable[None]], SentTotal | None], Chamber]
 
 
-def _and_indicator(connection: LoadCellConnection, now: Callable[[], float]) -> StreamedLoadCell:
-    line = SerialLine(connection.baud, connection.character)
-    stream = SerialStream(connection.name, connection.address, line, now=now)
-    identity = Identity(MAKER, connection.model, connection.serial_number, "")
-    indicator = AndIndicator(connection.name, stream, connection.frame_format, parity=line.parity, identity=identity)
+def _and_indicator(
+    connection: LoadCellConnection, now: Callable[[], float], _sent_total: SentTotal | None = None, /
+) -> StreamedLoadCell:
+    line, stream = _stream(connection, now)
+    indicator = AndIndicator(
+        connection.name, stream, connection.frame_format, parity=line.parity, identity=_said_identity(MAKER, connection)
+    )
     return StreamedLoadCell(indicator, stream)
 
 
+def _cas_indicator(
+    connection: LoadCellConnection, now: Callable[[], float], _sent_total: SentTotal | None = None, /
+) -> StreamedLoadCell:
+    said = connection.frame_format
+    cas_format = CasFormat(unit=said.unit, weight=said.weight, device=connection.bus_address)
+    if connection.character != "8N1":
+        raise ValueError("22-byte frames need 8N1: a byte of them has all eight bits")
+    _, stream = _stream(connection, now)
+    identity = _said_identity(CAS, connection)
+    return StreamedLoadCell(CasIndicator(connection.name, stream, cas_format, identity=identity), stream)
+
+
+def _mettler(
+    connection: LoadCellConnection, now: Callable[[], float], _sent_total: SentTotal | None = None, /
+) -> StreamedLoadCell:
+    line, stream = _stream(connection, now)
+    balance = MettlerBalance(
+        connection.name,
+        stream,
+        connection.frame_format.unit,
+        timeout_second=connection.timeout_second,
+        parity=line.parity,
+        serial_number=connection.serial_number or None,
+    )
+    return StreamedLoadCell(balance, stream)
+
+
+def _laumas(
+    connection: LoadCellConnection, now: Callable[[], float], sent_total: SentTotal | None = None, /
+) -> StreamedLoadCell:
+    link = ModbusLink(
+        connection.name,
+        connection.address,
+        unit=connection.bus_address or 1,
+        line=ModbusLine(connection.baud, connection.character),
+        timeout_second=connection.timeout_second,
+        sent_total=sent_total,
+    )
+    said = connection.frame_format
+    transmitter = LaumasTransmitter(
+        connection.name,
+        link,
+        said.unit,
+        now=now,
+        weight=said.weight,
+        serial_number=connection.serial_number or None,
+    )
+    return StreamedLoadCell(transmitter, None)
+
+
+def _asked(address_form: str, maker: str) -> MakeLoadCell:
+    """Makes indicators in command mode, whose commands begin with an address of this form."""
+
+    def make(
+        connection: LoadCellConnection, now: Callable[[], float], sent_total: SentTotal | None = None, /
+    ) -> StreamedLoadCell:
+        line = SerialLine(connection.baud, connection.character)
+        end = connection.frame_format.line_end
+        timeout_second = connection.timeout_second
+        link = LineLink(connection.address, line, line_end=end, reply_end=None, timeout_second=timeout_second)
+        address = connection.bus_address
+        indicator = AskedIndicator(
+            connection.name,
+            Session(connection.name, link, sent_total=sent_total),
+            connection.frame_format,
+            now=now,
+            command_address="" if address is None else address_form.format(address),
+            identity=_said_identity(maker, connection),
+        )
+        return StreamedLoadCell(indicator, None)
+
+    return make
+
+
+def _stream(connection: LoadCellConnection, now: Callable[[], float]) -> tuple[SerialLine, SerialStream]:
+    line = SerialLine(connection.baud, connection.character)
+    return line, SerialStream(connection.name, connection.address, line, now=now)
+
+
+def _said_identity(maker: str, connection: LoadCellConnection) -> Identity:
+    return Identity(maker, connection.model, connection.serial_number, "")
+
+
+def _thermometer_session(
+    connection: ThermometerConnection, sent_total: SentTotal | None, line_end: bytes, character: str
+) -> Session:
+    line = SerialLine(connection.baud, connection.character or character)
+    link = _line_link(connection.address, line, line_end, line_end, connection.timeout_second)
+    return Session(connection.name, link, sent_total=sent_total)
+
+
 def _adam_4015(connection: ThermometerConnection, sent_total: SentTotal | None) -> Thermometer:
-    timeout_second = connection.timeout_second
-    link: Transport
-    if host_and_port(connection.address) is None:
-        link = SerialLink(connection.address, SerialLine(connection.baud), timeout_second=timeout_second)
-    else:
-        link = TcpLink(connection.address, line_end=b"\r", timeout_second=timeout_second)
+    if connection.serial_number is not None:
+        raise ValueError("an ADAM-4015 has no serial number to ask for; leave serial_number out")
     return Adam4015(
         connection.name,
-        Session(connection.name, link, sent_total=sent_total),
+        _thermometer_session(connection, sent_total, b"\r", "8N1"),
         connection.channel_by_place,
         address=connection.bus_address,
         has_checksum=connection.has_checksum,
@@ -153,15 +326,150 @@ def _adam_4015(connection: ThermometerConnection, sent_total: SentTotal | None) 
     )
 
 
+def _lakeshore_218(connection: ThermometerConnection, sent_total: SentTotal | None) -> Thermometer:
+    if connection.has_checksum or connection.range_code is not None:
+        raise ValueError("checksum and range_code mean nothing to a Lake Shore 218; leave them out")
+    return LakeShore218(
+        connection.name,
+        _thermometer_session(connection, sent_total, b"\r\n", "7O1"),
+        connection.channel_by_place,
+        serial_number=connection.serial_number,
+    )
+
+
 def _espec(
     connection: ChamberConnection, wait: Callable[[float], Awaitable[None]], sent_total: SentTotal | None
 ) -> Chamber:
+    if (connection.bus_address, connection.lowest_celsius, connection.highest_celsius) != (None, None, None):
+        raise ValueError("bus_address and limits mean nothing to an ESPEC, which tells them; leave them out")
     link = TcpLink(connection.address, timeout_second=connection.timeout_second)
     session = Session(connection.name, link, sent_total=sent_total)
     return EspecChamber(connection.name, session, wait=wait, controller=connection.controller)
 
 
-LOAD_CELLS: dict[str, MakeLoadCell] = {"and.indicator": _and_indicator}
-THERMOMETERS: dict[str, MakeThermometer] = {"advantech.adam_4015": _adam_4015}
-CHAMBERS: dict[str, MakeChamber] = {"espec.chamber": _espec}
+def _votsch(
+    connection: ChamberConnection, wait: Callable[[float], Awaitable[None]], sent_total: SentTotal | None
+) -> Chamber:
+    if connection.controller is not None:
+        raise ValueError("controller means nothing to a Vötsch; leave it out")
+    link = TcpLink(connection.address, line_end=b"\r", timeout_second=connection.timeout_second)
+    return VotschChamber(
+        connection.name,
+        Session(connection.name, link, sent_total=sent_total),
+        wait=wait,
+        bus_address=1 if connection.bus_address is None else connection.bus_address,
+        lowest_celsius=connection.lowest_celsius,
+        highest_celsius=connection.highest_celsius,
+    )
+
+
+def _line_link(
+    address: str, line: SerialLine, line_end: bytes, reply_end: bytes, timeout_second: float
+) -> SerialLink | TcpLink:
+    """Lines over a serial port of this machine, or over TCP, whichever an address is of."""
+    if host_and_port(address) is None:
+        return SerialLink(address, line, line_end=line_end, reply_end=reply_end, timeout_second=timeout_second)
+    return TcpLink(address, line_end=line_end, reply_end=reply_end, timeout_second=timeout_second)
+
+
+def _chiller_session(
+    connection: ChillerConnection, sent_total: SentTotal | None, factory: SerialLine, line_end: bytes, reply_end: bytes
+) -> Session:
+    """The way to a chiller, `factory` being how its port is set where the station does not say it."""
+    line = SerialLine(connection.baud or factory.baud, connection.character or factory.character)
+    link = _line_link(connection.address, line, line_end, reply_end, connection.timeout_second)
+    return Session(connection.name, link, sent_total=sent_total)
+
+
+def _refuse(connection: ChillerConnection, *fields: str) -> None:
+    """Raise `ValueError` for a field that is said and means nothing to the driver."""
+    unsaid = ChillerConnection(name=connection.name, address=connection.address)
+    said = [field for field in fields if getattr(connection, field) != getattr(unsaid, field)]
+    if said:
+        raise ValueError(f"{said[0]} means nothing to this chiller; leave it out")
+
+
+def _lauda(
+    connection: ChillerConnection,
+    wait: Callable[[float], Awaitable[None]],  # noqa: ARG001
+    sent_total: SentTotal | None,
+) -> Chiller:
+    _refuse(connection, "family", "external_probe")
+    is_on_network = host_and_port(connection.address) is not None and connection.bus_address is None
+    line_end = b"\r\n" if is_on_network else b"\r"
+    return LaudaChiller(
+        connection.name,
+        _chiller_session(connection, sent_total, SerialLine(9600), line_end, b"\r\n"),
+        model=connection.model,
+        bus_address=connection.bus_address,
+        safe_mode_is_activated=connection.safe_mode,
+    )
+
+
+def _julabo(
+    connection: ChillerConnection, wait: Callable[[float], Awaitable[None]], sent_total: SentTotal | None
+) -> Chiller:
+    _refuse(connection, "safe_mode")
+    return JulaboChiller(
+        connection.name,
+        _chiller_session(connection, sent_total, SerialLine(4800, "7E1"), b"\r", b"\n"),
+        wait=wait,
+        model=connection.model,
+        family=connection.family or "basic",
+        has_external_probe=connection.external_probe,
+        bus_address=connection.bus_address,
+    )
+
+
+def _huber(
+    connection: ChillerConnection,
+    wait: Callable[[float], Awaitable[None]],  # noqa: ARG001
+    sent_total: SentTotal | None,
+) -> Chiller:
+    _refuse(connection, "model", "bus_address", "family", "external_probe", "safe_mode")
+    session = _chiller_session(connection, sent_total, SerialLine(9600), b"\r\n", b"\r\n")
+    return HuberChiller(connection.name, session)
+
+
+def _mill_drive(make_dialect: Callable[[int | None], Dialect]) -> MakeMillDrive:
+    def make(
+        connection: MillDriveConnection, wait: Callable[[float], Awaitable[None]], sent_total: SentTotal | None
+    ) -> MillDrive:
+        link = ModbusLink(
+            connection.name,
+            connection.address,
+            unit=connection.bus_address,
+            line=ModbusLine(connection.baud, connection.character),
+            timeout_second=connection.timeout_second,
+            sent_total=sent_total,
+        )
+        return FrequencyDrive(
+            connection.name,
+            link,
+            make_dialect(connection.model_code),
+            wait=wait,
+            highest_rpm=connection.highest_rpm,
+            rpm_per_hertz=connection.rpm_per_hertz,
+            stands_within_second=connection.stands_within_second,
+        )
+
+    return make
+
+
+LOAD_CELLS: dict[str, MakeLoadCell] = {
+    "and.indicator": _and_indicator,
+    "and.indicator_asked": _asked("@{:02d}", MAKER),
+    "cas.indicator": _cas_indicator,
+    "cas.indicator_asked": _asked("{:02d}", CAS),
+    "laumas.transmitter": _laumas,
+    "mettler.sics": _mettler,
+}
+THERMOMETERS: dict[str, MakeThermometer] = {"advantech.adam_4015": _adam_4015, "lakeshore.218": _lakeshore_218}
+CHAMBERS: dict[str, MakeChamber] = {"espec.chamber": _espec, "votsch.chamber": _votsch}
+CHILLERS: dict[str, MakeChiller] = {"huber.chiller": _huber, "julabo.chiller": _julabo, "lauda.chiller": _lauda}
+MILL_DRIVES: dict[str, MakeMillDrive] = {
+    "delta.vfd": _mill_drive(DeltaDialect),
+    "ls.ig5a": _mill_drive(lambda model_code: LsDialect(FAMILIES["ig5a"], model_code)),
+    "ls.s100": _mill_drive(lambda model_code: LsDialect(FAMILIES["s100"], model_code)),
+}
 """Makers by the name a station writes. What they make is not connected yet; a wrong setting raises `ValueError`."""

@@ -20,14 +20,9 @@ class SerialLink(LineLink):
 
         Args:
             address: path of the device, best by id, or `socket://host:port`.
-            line: how the port is set, `8N1`.
+            line: how the port is set.
             line_end: ends every line that is sent.
             reply_end: ends every line that comes; as `line_end` when None.
             timeout_second: for each line.
-
-        Raises:
-            ValueError: for a line with parity.
         """
-        if line.character != "8N1":
-            raise ValueError(f"lines are asked and answered in 8N1 only, not {line.character}")
         super().__init__(address, line, line_end=line_end, reply_end=reply_end, timeout_second=timeout_second)

@@ -10,7 +10,7 @@ from drivers.stream_buffer import BOUND_BYTES, Mark, StreamBuffer
 
 
 class SerialStream:
-    """One port that is only listened to. Bytes are read as they come and wait here, `bound_bytes` at most.
+    """One port that is listened to. Bytes are read as they come and wait here, `bound_bytes` at most.
 
     A port that goes raises `LinkLostError` from `take` once all that came before has been taken.
     """
@@ -59,6 +59,14 @@ class SerialStream:
             await self._port.open()
         except OSError as error:
             self._failure = f"opening: {error}"
+            raise self._lost() from error
+
+    def write(self, data: bytes) -> None:
+        """Send a few bytes, in 8N1. Raises `LinkLostError`."""
+        try:
+            self._port.write(data)
+        except OSError as error:
+            self._failure = str(error)
             raise self._lost() from error
 
     def take(self) -> list[Chunk]:

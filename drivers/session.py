@@ -103,6 +103,16 @@ class Session:
         """Send lines that have no reply. Raises `LinkLostError`."""
         await self._carry(self._transport.tell, message)
 
+    async def tell_alone(self, message: str) -> None:
+        """Send lines that have no reply when no question follows at once. Raises `LinkLostError`.
+
+        Whoever counts the bytes of a simulated cable is asked once: when they answer, what was told has arrived there,
+        so that simulated time can't go on before it.
+        """
+        await self.tell(message)
+        if self._sent_total is not None:
+            await self._sent_total()
+
     async def ask(self, query: Query[Answer]) -> Answer:
         """Ask, and read the reply. Raises `LinkLostError`, `NoReplyError`, `BadReplyError`."""
         reply = await self._carry(self._ask_patiently, query.text)

@@ -14,10 +14,11 @@ from protocols.source import Source, read_source
 
 
 class CellName(Strict):
-    """Which cell this is."""
+    """Which cell this is. `symmetric`: both electrodes are alike, so that nobody knows the sign of its voltage."""
 
     name: Text
     description: Text | None = None
+    symmetric: bool = False
 
 
 class Composite(Strict):

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, ErrorDetails
 
 from protocols import units
 from protocols.errors import BadValueError, Path, Problem
@@ -24,6 +34,37 @@ class Strict(BaseModel):
     """A mapping in a file: every key known, nothing converted that was not meant to be."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+def optional(description: str) -> Any:  # noqa: ANN401  (as pydantic's Field, so that a default has any type)
+    """A field that may be absent, and what it means."""
+    return Field(default=None, description=description)
+
+
+def by_default(default: object, description: str) -> Any:  # noqa: ANN401
+    """A field with a default, and what it means."""
+    return Field(default=default, description=description)
+
+
+def needed(description: str) -> Any:  # noqa: ANN401
+    """A field that must be there, and what it means."""
+    return Field(description=description)
+
+
+class OrWord:
+    """Beside what a field holds, a word that stands for one such value: for the JSON Schema."""
+
+    def __init__(self, *words: str) -> None:
+        self._words = words
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The schema of the value, or one of the words."""
+        return {"anyOf": [{"enum": list(self._words)}, handler(core)]}
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it, not too long."""
+    return str(value).lower() if isinstance(value, bool) else f"{value!r:.60}"
 
 
 def _positive(value: float) -> float:
@@ -110,18 +151,38 @@ def _listed(value: object) -> object:
     return [value]
 
 
+_ABOVE_0 = WithJsonSchema({"type": "number", "exclusiveMinimum": 0})
+_RATE: JsonSchemaValue = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"[0-9CcDd]"}]}
+
 Number = Annotated[float, BeforeValidator(units.number)]
-Positive = Annotated[float, AfterValidator(_positive), BeforeValidator(units.number)]
-NotNegative = Annotated[float, AfterValidator(_not_negative), BeforeValidator(units.number)]
-Seconds = Annotated[float, AfterValidator(_some_time), BeforeValidator(_in_seconds)]
-Duration = Annotated[float, AfterValidator(_some_time), BeforeValidator(units.duration)]
-Celsius = Annotated[float, AfterValidator(_bearable), BeforeValidator(units.number)]
-Current = Annotated[float, AfterValidator(_current), BeforeValidator(units.number)]
-Rate = Annotated[float, AfterValidator(_current), BeforeValidator(units.rate)]
-Rates = Annotated[
-    list[Annotated[float, AfterValidator(_magnitude), BeforeValidator(units.rate)]], BeforeValidator(_listed)
+Positive = Annotated[float, AfterValidator(_positive), BeforeValidator(units.number), _ABOVE_0]
+NotNegative = Annotated[
+    float,
+    AfterValidator(_not_negative),
+    BeforeValidator(units.number),
+    WithJsonSchema({"type": "number", "minimum": 0}),
 ]
-Count = Annotated[int, BeforeValidator(_count)]
+Seconds = Annotated[float, AfterValidator(_some_time), BeforeValidator(_in_seconds), _ABOVE_0]
+Duration = Annotated[
+    float,
+    AfterValidator(_some_time),
+    BeforeValidator(units.duration),
+    WithJsonSchema({"type": "string", "pattern": "^\\s*(P|[0-9.])", "examples": ["10 h", "90 s", "1 h 30 min"]}),
+]
+Celsius = Annotated[
+    float,
+    AfterValidator(_bearable),
+    BeforeValidator(units.number),
+    WithJsonSchema({"type": "number", "minimum": COLDEST_CELSIUS, "maximum": HOTTEST_CELSIUS}),
+]
+Current = Annotated[float, AfterValidator(_current), BeforeValidator(units.number)]
+Rate = Annotated[float, AfterValidator(_current), BeforeValidator(units.rate), WithJsonSchema(_RATE)]
+Rates = Annotated[
+    list[Annotated[float, AfterValidator(_magnitude), BeforeValidator(units.rate)]],
+    BeforeValidator(_listed),
+    WithJsonSchema({"anyOf": [*_RATE["anyOf"], {"type": "array", "minItems": 1, "items": _RATE}]}),
+]
+Count = Annotated[int, BeforeValidator(_count), WithJsonSchema({"type": "integer", "minimum": 1})]
 Text = Annotated[str, BeforeValidator(_text)]
 Name = Annotated[str, BeforeValidator(_name)]
 
@@ -204,11 +265,17 @@ def _model_of(model: type[Strict], location: tuple[int | str, ...]) -> type[Stri
     """The model that a nested mapping has to be."""
     for part in location[:-1]:
         fields = {field.alias or name: field for name, field in model.model_fields.items()}
-        annotation: Any = fields[str(part)].annotation if str(part) in fields else None
-        for inner in (annotation, *getattr(annotation, "__args__", ())):
-            if isinstance(inner, type) and issubclass(inner, Strict):
-                model = inner
+        if str(part) in fields:
+            model = next(models_in(fields[str(part)].annotation), model)
     return model
+
+
+def models_in(annotation: object) -> Iterator[type[Strict]]:
+    """The models that an annotation is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, Strict):
+        yield annotation
+    for inner in getattr(annotation, "__args__", ()):
+        yield from models_in(inner)
 
 
 def _names(model: type[Strict]) -> list[str]:

@@ -58,6 +58,8 @@ class Source:
     problems: list[Problem] = field(default_factory=list)
     key_positions: dict[Path, Position] = field(default_factory=dict)
     value_positions: dict[Path, Position] = field(default_factory=dict)
+    spans: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    """First character of a value, and the one after its last, in the text without a byte order mark."""
 
     def key_at(self, path: Path) -> Position:
         """Where the key of a path is, or of its nearest parent that is in the file."""
@@ -141,6 +143,28 @@ def plain_scalar(text: str) -> Value:
     return float(text.replace(".", "", 1)) if _SPECIAL_FLOAT.fullmatch(text) else text
 
 
+def quoted(text: str) -> str:
+    """A text in double quotes, as YAML and JSON both read it if it has no character beyond 16 bits."""
+    kept = "".join(
+        character if character.isascii() and character.isprintable() and character not in '"\\' else _escape(character)
+        for character in text
+    )
+    return f'"{kept}"'
+
+
+def _escape(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    return f"\\u{ord(character):04x}" if ord(character) <= 0xFFFF else f"\\U{ord(character):08x}"
+
+
+def _paired(text: str) -> str:
+    """JSON writes a character beyond 16 bits as two escapes, which YAML reads as two characters."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def _compose(text: str, file: str) -> Node | None:
     yaml = YAML()
     yaml.composer.warn_double_anchors = False
@@ -217,6 +241,7 @@ class _Walk:
 
     def _value(self, node: Node, path: Path) -> Value:
         self._source.value_positions.setdefault(path, _position(node.start_mark))
+        self._source.spans.setdefault(path, (node.start_mark.index, node.end_mark.index))
         self._values += 1
         if any(node is parent for parent in self._open_nodes):
             self._complain(path, node.start_mark, "an alias inside what it stands for", "write it out")
@@ -240,7 +265,7 @@ class _Walk:
         if isinstance(node, SequenceNode):
             self._look_for_commas_in_list(node, path)
             return [self._value(child, (*path, index)) for index, child in enumerate(node.value)]
-        return plain_scalar(node.value) if _is_plain(node) else str(node.value)
+        return plain_scalar(node.value) if _is_plain(node) else _paired(str(node.value))
 
     def _mapping(self, node: MappingNode, path: Path) -> Value:
         values: dict[str, Value] = {}

@@ -34,7 +34,7 @@ SMALLEST, LARGEST = 1e-9, 1e9
 _NUMBER = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 _DECIMAL_COMMA = re.compile(r"([-+]?[0-9]+),([0-9]+)(.*)", re.DOTALL)
 _NUMBER_AND_REST = re.compile(rf"\s*([-+]?{_NUMBER})\s*(.*?)\s*", re.DOTALL)
-_RATE_FRACTION = re.compile(rf"([-+]?)\s*([CcDd1])\s*/\s*({_NUMBER})")
+_RATE_FRACTION = re.compile(rf"([-+]?)\s*({_NUMBER})?\s*([CcDd]?)\s*/\s*({_NUMBER})")
 _RATE_MULTIPLE = re.compile(rf"([-+]?{_NUMBER})\s*([CcDd])")
 _DURATION_PART = re.compile(rf"\s*({_NUMBER})\s*([A-Za-z]+)")
 _ISO_DURATION = re.compile(
@@ -60,6 +60,31 @@ def ampere_hour(capacity_mAh: float) -> float:
 def milliampere_hour(capacity_ampere_hour: float) -> float:
     """Ampere-hour to milliampere-hour."""
     return capacity_ampere_hour * 1000
+
+
+def watt(power_mW: float) -> float:
+    """Milliwatt to watt."""
+    return power_mW / 1000
+
+
+def watt_hour(energy_mWh: float) -> float:
+    """Milliwatt-hour to watt-hour."""
+    return energy_mWh / 1000
+
+
+def volt(voltage_mV: float) -> float:
+    """Millivolt to volt."""
+    return voltage_mV / 1000
+
+
+def volt_per_second(slope_mV_h: float) -> float:
+    """Millivolt per hour to volt per second."""
+    return slope_mV_h / 1000 / SECOND_PER_HOUR
+
+
+def pascal_per_second(slope_MPa_h: float) -> float:
+    """Megapascal per hour to pascal per second."""
+    return pascal(slope_MPa_h) / SECOND_PER_HOUR
 
 
 def gram(mass_mg: float) -> float:
@@ -91,6 +116,12 @@ def capacity_by_area(areal_capacity_mAh_cm2: float, diameter_mm: float) -> float
     """Ampere-hour that a disc of a diameter holds."""
     area_cm2 = math.pi * (diameter_mm / 20) ** 2
     return ampere_hour(areal_capacity_mAh_cm2 * area_cm2)
+
+
+def current_by_area(current_density_mA_cm2: float, diameter_mm: float) -> float:
+    """Ampere through a disc of a diameter, sign kept."""
+    area_cm2 = math.pi * (diameter_mm / 20) ** 2
+    return ampere(current_density_mA_cm2 * area_cm2)
 
 
 def specific_capacity(charge_ampere_hour: float, mass_gram: float) -> float:
@@ -142,14 +173,15 @@ def number(value: object) -> float:
 
 
 def rate(value: object) -> float:
-    """A C-rate, discharge negative: `0.1`, `C/10`, `0.1C`, `2C`, `D/2` (which is -0.5). Raises `BadValueError`."""
+    """A C-rate, discharge negative: `0.1`, `C/10`, `1/3`, `2C`, `D/2` (which is -0.5). Raises `BadValueError`."""
     if not isinstance(value, str):
         return number(value)
     text = value.strip()
-    if fraction := _RATE_FRACTION.fullmatch(text):
-        sign, letter, divisor = fraction.groups()
-        magnitude = _quotient(text, float(divisor))
-        return -magnitude if (sign == "-") != (letter in "Dd") else magnitude
+    fraction = _RATE_FRACTION.fullmatch(text)
+    if fraction and (fraction[2] or fraction[3]):
+        sign, dividend, letter, divisor = fraction.groups()
+        magnitude = number(_quotient(text, float(dividend or 1), float(divisor)))
+        return -magnitude if (sign == "-") != (letter in tuple("Dd")) else magnitude
     if multiple := _RATE_MULTIPLE.fullmatch(text):
         signed = number(float(multiple[1]))
         return -signed if multiple[2] in "Dd" else signed
@@ -189,10 +221,10 @@ def _sum_of_parts(text: str) -> float:
     return total
 
 
-def _quotient(text: str, divisor: float) -> float:
+def _quotient(text: str, dividend: float, divisor: float) -> float:
     if not 1 / LARGEST <= divisor <= LARGEST:
         raise BadValueError(f"{_shown(text)} divides by what is no number here", "write C/10 for a tenth of 1 C")
-    return 1 / divisor
+    return dividend / divisor
 
 
 def _refuse_decimal_comma(text: str) -> None:

@@ -10,30 +10,51 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from simulators.adam_4015 import Adam4015, Probe, jig_probe
-from simulators.and_indicator import AndIndicator
 from simulators.bench import Bench
 from simulators.bench_file import BenchFile, CellSection, LoadedBenchFile
 from simulators.cable import Cable
 from simulators.cell import PRESETS, PressCell, vary
-from simulators.control import Laboratory
+from simulators.chillers import make_chiller
 from simulators.device import SECOND_NS, Device
 from simulators.espec import EspecChamber
 from simulators.instrument_sections import (
     AnySection,
     ChamberSection,
+    ChillerSection,
+    JulaboSection,
     LoadCellSection,
+    MillDriveSection,
     PotentiostatSection,
     PtyTransport,
     ThermometerSection,
 )
 from simulators.keithley import KeithleySMU
+from simulators.laboratory import Laboratory
+from simulators.lakeshore import LakeShore218
+from simulators.load_cells import make_load_cell
 from simulators.log import BenchLog
+from simulators.mills import make_mill_drive
 from simulators.pty_cable import PtyCable
 from simulators.serve import DeadSocketPort, TcpCable
+from simulators.votsch import VotschChamber
+from simulators.vxi11 import Links
+from simulators.vxi11_port import Vxi11Port
 from simulators.witness import Window, Witness
 
-LINE_ENDS = {"thermometer": b"\r"}
-"""What ends a line to an instrument of a role, where it is not LF."""
+LINE_ENDS: dict[str, bytes | None] = {
+    "thermometer": b"\r",
+    "chiller": b"\r",
+    "mill_drive": None,
+    "lakeshore_218": b"\n",
+    "laumas": None,
+    "votsch": b"\r",
+}
+"""What ends a line to an instrument of a role or, which goes before, of a model, where it is not LF; None where bytes
+are not lines."""
+
+AnyChamber = EspecChamber | VotschChamber
+
+CR_OF_EVEN_PARITY, LF_OF_ODD_PARITY = b"\x8d", b"\x8a"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +62,7 @@ class Assembly:
     """A bench that is ready to be served."""
 
     laboratory: Laboratory
-    dead_socket_ports: tuple[DeadSocketPort, ...]
+    side_ports: tuple[DeadSocketPort | Vxi11Port, ...]
     folder: TemporaryDirectory[str] | None
 
     @property
@@ -53,14 +74,14 @@ class Assembly:
         """Begin to serve the cables."""
         for cable in self.laboratory.cables.values():
             cable.open()
-        for port in self.dead_socket_ports:
+        for port in self.side_ports:
             port.open()
 
     def close(self) -> None:
         """Stop serving."""
         for cable in self.laboratory.cables.values():
             cable.close()
-        for port in self.dead_socket_ports:
+        for port in self.side_ports:
             port.close()
         if self.folder is not None:
             self.folder.cleanup()
@@ -108,13 +129,16 @@ def assemble(loaded: LoadedBenchFile, log: BenchLog, utc_second: float) -> Assem
     instruments = _Instruments(content, cell, start_second, ear)
     witness = Witness(cell, log, _window(content))
     bench = Bench(cell, instruments.driving, instruments.others, witness, log, surrounding=instruments.surrounding)
+    bench.log_readings = content.log_readings
+    if instruments.driving is not None:
+        instruments.driving.instrument.tells_readings = content.log_readings
     ear.tell(bench)
     cables = _Cables(bench)
     for section in content.instruments:
         cables.lay(section)
     if instruments.driving is not None:
-        driving = cables.by_name[instruments.driving.name]
-        instruments.driving.emit = lambda data: driving.emit([(bench.now_ns, data)])
+        sections = (section for section in content.instruments if isinstance(section, PotentiostatSection))
+        cables.connect(instruments.driving, next(sections).transport.vxi11_port)
     laboratory = Laboratory(
         name=content.name,
         seed=content.seed,
@@ -123,7 +147,7 @@ def assemble(loaded: LoadedBenchFile, log: BenchLog, utc_second: float) -> Assem
         cables=cables.by_name,
         models={section.name: section.model for section in content.instruments},
     )
-    return Assembly(laboratory, tuple(cables.dead_socket_ports), cables.folder)
+    return Assembly(laboratory, tuple(cables.side_ports), cables.folder)
 
 
 class _Instruments:
@@ -133,7 +157,7 @@ class _Instruments:
         self.driving: KeithleySMU | None = None
         self.others: list[Device] = []
         self.surrounding: list[Device] = []
-        chamber: EspecChamber | None = None
+        chamber: AnyChamber | None = None
         for section in content.instruments:
             if isinstance(section, ChamberSection):
                 chamber = _make_chamber(section, cell, content, utc_start_second)
@@ -143,9 +167,37 @@ class _Instruments:
                 case PotentiostatSection():
                     self.driving = _make_potentiostat(section, cell, content.seed, utc_start_second, ear)
                 case LoadCellSection():
-                    self.others.append(_make_load_cell(section, cell, content))
+                    self.others.append(make_load_cell(section, cell, seed=content.seed, noise=content.noise))
+                case ChillerSection():
+                    self.others.append(make_chiller(section))
                 case ThermometerSection():
                     self.others.append(_make_thermometer(section, cell, chamber, content))
+        mills = (section for section in content.instruments if isinstance(section, MillDriveSection))
+        self.surrounding += [make_mill_drive(section, self.others) for section in mills]
+
+
+class _Bus:
+    """A source-measure unit as VXI-11 meets it."""
+
+    def __init__(self, smu: KeithleySMU, bench: Bench) -> None:
+        self._smu = smu
+        self._bench = bench
+
+    def receive(self, data: bytes) -> bytes:
+        """Whole lines; answers the reply."""
+        return self._bench.receive(self._smu.name, data)
+
+    def trigger(self) -> None:
+        """As a bus trigger does."""
+        self._smu.trigger(self._bench.now_ns)
+
+    def clear(self) -> None:
+        """As a device clear does."""
+        self._smu.clear(self._bench.now_ns)
+
+    def status_byte(self, *, message_waits: bool) -> int:
+        """What a serial poll reads."""
+        return self._smu.status_byte(self._bench.now_ns, message_waits=message_waits)
 
 
 class _Cables:
@@ -153,15 +205,23 @@ class _Cables:
 
     def __init__(self, bench: Bench) -> None:
         self.by_name: dict[str, Cable] = {}
-        self.dead_socket_ports: list[DeadSocketPort] = []
+        self.side_ports: list[DeadSocketPort | Vxi11Port] = []
+        self._links: dict[str, Links] = {}
         self.folder: TemporaryDirectory[str] | None = None
         self._bench = bench
 
     def lay(self, section: AnySection) -> None:
         """Lay the cable of one instrument. Raises OSError: its port is taken, or its path."""
-        name, transport, line_end = section.name, section.transport, LINE_ENDS.get(section.role, b"\n")
+        name, transport = section.name, section.transport
+        line_end = LINE_ENDS.get(section.model, LINE_ENDS.get(section.role, b"\n"))
+        if isinstance(section, JulaboSection) and section.character == "7E1":
+            line_end = CR_OF_EVEN_PARITY
+        if isinstance(section, ThermometerSection) and section.character == "7O1":
+            line_end = LF_OF_ODD_PARITY
 
         def receive(data: bytes) -> bytes:
+            if name in self._links:
+                self._links[name].someone_else_speaks()
             return self._bench.receive(name, data)
 
         if isinstance(transport, PtyTransport):
@@ -170,7 +230,15 @@ class _Cables:
         cable = TcpCable(name, receive, transport.port, line_end=line_end)
         self.by_name[name] = cable
         if transport.dst_port is not None:
-            self.dead_socket_ports.append(DeadSocketPort(cable, transport.dst_port))
+            self.side_ports.append(DeadSocketPort(cable, transport.dst_port))
+
+    def connect(self, smu: KeithleySMU, vxi11_port: int | None) -> None:
+        """Let late replies go to who asked last, and lay VXI-11 beside the cable. Raises OSError: its port is taken."""
+        cable = self.by_name[smu.name]
+        links = self._links[smu.name] = Links(_Bus(smu, self._bench))
+        smu.emit = lambda data: None if links.emit(data) else cable.emit([(self._bench.now_ns, data)])
+        if vxi11_port is not None:
+            self.side_ports.append(Vxi11Port(links, vxi11_port))
 
     def _link(self, name: str, transport: PtyTransport) -> Path:
         if transport.link is not None:
@@ -210,19 +278,9 @@ def _make_potentiostat(
     )
 
 
-def _make_load_cell(section: LoadCellSection, cell: PressCell, content: BenchFile) -> AndIndicator:
-    return AndIndicator(
-        section.name,
-        cell,
-        sensor=section.sensor.make(noise=content.noise),
-        setup=section.setup.make(),
-        seed=content.seed,
-    )
-
-
 def _make_thermometer(
-    section: ThermometerSection, cell: PressCell, chamber: EspecChamber | None, content: BenchFile
-) -> Adam4015:
+    section: ThermometerSection, cell: PressCell, chamber: AnyChamber | None, content: BenchFile
+) -> Adam4015 | LakeShore218:
     air_celsius_at = chamber.air_celsius_at if chamber else lambda _: cell.chamber_celsius
     probes = {
         probe.channel: jig_probe(cell, probe.offset_K)
@@ -230,6 +288,16 @@ def _make_thermometer(
         else Probe(air_celsius_at, probe.offset_K)
         for probe in section.probes
     }
+    noise_kelvin = section.noise_K if content.noise else 0.0
+    if section.model == "lakeshore_218":
+        return LakeShore218(
+            section.name,
+            probes,
+            serial_number=section.serial_number,
+            noise_kelvin=noise_kelvin,
+            has_odd_parity=section.character == "7O1",
+            seed=content.seed,
+        )
     return Adam4015(
         section.name,
         probes,
@@ -237,18 +305,32 @@ def _make_thermometer(
         range_code=section.range_code,
         checksum=section.checksum,
         firmware=section.firmware,
-        noise_kelvin=section.noise_K if content.noise else 0.0,
+        noise_kelvin=noise_kelvin,
         seed=content.seed,
     )
 
 
-def _make_chamber(section: ChamberSection, cell: PressCell, content: BenchFile, utc_start_second: int) -> EspecChamber:
-    setpoint_celsius = section.setpoint_temperature_C
+def _make_chamber(section: ChamberSection, cell: PressCell, content: BenchFile, utc_start_second: int) -> AnyChamber:
+    said = section.setpoint_temperature_C
+    setpoint_celsius = cell.chamber_celsius if said is None else said
+    if section.model == "votsch":
+        return VotschChamber(
+            section.name,
+            cell,
+            air_celsius=cell.chamber_celsius,
+            setpoint_celsius=setpoint_celsius,
+            high_limit_celsius=section.high_limit_temperature_C,
+            low_limit_celsius=section.low_limit_temperature_C,
+            mode=section.mode,
+            build=section.build.make(noise=content.noise),
+            bus_address=section.bus_address,
+            seed=content.seed,
+        )
     return EspecChamber(
         section.name,
         cell,
         air_celsius=cell.chamber_celsius,
-        setpoint_celsius=cell.chamber_celsius if setpoint_celsius is None else setpoint_celsius,
+        setpoint_celsius=setpoint_celsius,
         high_limit_celsius=section.high_limit_temperature_C,
         low_limit_celsius=section.low_limit_temperature_C,
         mode=section.mode,

@@ -1,10 +1,10 @@
 """One cell, the instruments on it, and the time they share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from simulators.device import CellUnderTest, Device, StreamingDevice
+from simulators.device import SECOND_NS, CellUnderTest, Device, StreamingDevice
 from simulators.log import BenchLog
 from simulators.witness import Witness
 
@@ -35,7 +35,8 @@ class Bench:
     """The conductor: moves time for the cell and all instruments together, as `Device` says.
 
     How time is cut never changes what happens: `conduct` to one limit or to many gives the same cell, bytes and log.
-    At most one instrument may drive the cell's current.
+    At most one instrument may drive the cell's current. With `log_readings` all that instruments say of what they
+    measure is in the log.
 
     Args:
         cell: that all instruments are on.
@@ -67,6 +68,8 @@ class Bench:
         self._streaming = {
             device.name: cast(StreamingDevice, device) for device in devices if hasattr(device, "take_emitted")
         }
+        self.log_readings = False
+        self.before_receiving: Callable[[str, bytes], None] = lambda name, data: None  # noqa: ARG005
         self._busy = {name: device.busy for name, device in self.devices.items()}
         self._outputs = {driving.name: OutputState()} if driving else {}
         self._relay_operations = dict.fromkeys(self._outputs, 0)
@@ -106,14 +109,22 @@ class Bench:
 
     def receive(self, name: str, data: bytes) -> bytes:
         """Give an instrument bytes from its cable; answers the bytes to send back. Time stands still."""
+        self.before_receiving(name, data)
         reply = self.devices[name].receive(data, self.now_ns)
+        if self.log_readings and name not in self._outputs and reply:
+            self.write("reply", instrument=name, text=reply.decode("latin-1"))
         self._witness.look()
         return reply
 
     def take_emitted(self) -> dict[str, list[tuple[int, bytes]]]:
         """What instruments sent unasked since this was last asked, as `StreamingDevice` has it, by instrument."""
         frames = {name: device.take_emitted() for name, device in self._streaming.items()}
-        return {name: sent for name, sent in frames.items() if sent}
+        frames = {name: sent for name, sent in frames.items() if sent}
+        if self.log_readings:
+            for name, sent in frames.items():
+                said = [(time_ns / SECOND_NS, frame.decode("latin-1")) for time_ns, frame in sent]
+                self.write("sent", instrument=name, frames=said)
+        return frames
 
     def bytes_per_second(self, name: str) -> float:
         """Unasked bytes an instrument sends at most; 0 for one that only answers."""
@@ -136,7 +147,8 @@ class Bench:
 
         Args:
             name: the instrument.
-            kind: `output` (`on`, `relay_closed`), `power` (`relay_closed`), `limit`, `trigger_model`.
+            kind: `output` (`on`, `relay_closed`), `power` (`relay_closed`), `limit`, `trigger_model`, and `readings`
+                (`buffer`, `rows`), which are what a trigger model has left in a reading buffer.
             details: these, and `time_ns`.
         """
         match kind:
@@ -148,6 +160,9 @@ class Bench:
                 event = {"limit": "clamp", "trigger_model": "model"}[kind]
                 fields = {key: value for key, value in details.items() if key != "time_ns"}
                 self._log.write(details["time_ns"], event, instrument=name, **fields)
+            case "readings":
+                fields = {key: value for key, value in details.items() if key != "time_ns"}
+                self._log.write(details["time_ns"], kind, instrument=name, **fields)
             case _:
                 raise BenchError(f"{name} tells of {kind!r}, which the bench doesn't know")
 

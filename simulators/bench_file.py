@@ -16,8 +16,10 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from simulators.cell_parameters import CellParameters
 from simulators.instrument_sections import (
     SECTIONS_BY_TAG,
+    BathSection,
     BuildSection,
     Celsius,
+    CoolingSection,
     InstrumentSection,
     Name,
     PotentiostatSection,
@@ -78,6 +80,7 @@ class BenchFile(Strict):
     speed: float = Field(default=1.0, ge=0)
     utc_start: datetime | None = None
     noise: bool = True
+    log_readings: bool = False
     cell: CellSection
     window: Window | None = None
     instruments: Annotated[list[InstrumentSection], Field(min_length=1)]
@@ -253,6 +256,8 @@ def _fields_beside(keys: Keys) -> list[str]:
         "setup": SetupSection,
         "probes": ProbeSection,
         "build": BuildSection,
+        "bath": BathSection,
+        "cooling": CoolingSection,
     }
     above = [key for key in keys[:-1] if isinstance(key, str)]
     return list((sections[above[-1]] if above else BenchFile).model_fields)

@@ -107,14 +107,19 @@ class Marks:
 
 
 class WholeLines:
-    """Puts the pieces that come from a host together to lines; of an endless one, the front is lost."""
+    """Puts the pieces that come from a host together to lines; of an endless one, the front is lost.
 
-    def __init__(self, line_end: bytes) -> None:
+    Without a line end they are passed on as they come.
+    """
+
+    def __init__(self, line_end: bytes | None) -> None:
         self._line_end = line_end
         self._unfinished = b""
 
     def feed(self, data: bytes) -> bytes:
         """The lines that these bytes complete, with their ends; empty when they complete none."""
+        if self._line_end is None:
+            return data
         lines, end, rest = (self._unfinished + data).rpartition(self._line_end)
         self._unfinished = rest[-LONGEST_LINE:]
         return lines + end

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from simulators.cell_hold import HeldSegment, current_at_once, hold
 from simulators.cell_impedance import impedance_ohm
 from simulators.cell_parameters import BARE, BM_05, CellParameters, vary
 from simulators.cell_potential import potential_of
@@ -13,7 +14,6 @@ from simulators.cell_state import (
     CellState,
     Clamping,
     Drive,
-    charge_transfer_volt,
     displacement_micrometre,
     exchange_factor,
 )
@@ -25,14 +25,13 @@ PRESETS = {"BM-05": BM_05, "bare": BARE}
 
 LOWEST_CELSIUS = -100.0
 HIGHEST_CELSIUS = 300.0
-_CLAMP_VOLT = 1e-12
 
 
 class PressCell:
     """An LPSCl-coated NMC811 | Li6PS5Cl | Li-In press cell, as assembled, at time 0 and at open circuit.
 
-    It fits `CellUnderTest`. Changes act at `now_ns`; setting the current or chamber it has already changes
-    nothing at all.
+    It fits `CellUnderTest`: it is driven by a current, or its terminals are held at a voltage, until the other is set.
+    Changes act at `now_ns`; setting the current, voltage or chamber it has already changes nothing at all.
     """
 
     def __init__(
@@ -66,7 +65,8 @@ class PressCell:
             0.0,
         )
         self._parameters = parameters
-        self._segment = Segment(parameters, start, Drive(0.0, _temperature(chamber_celsius), clamping))
+        self._segment: Segment = Segment(parameters, start, Drive(0.0, _temperature(chamber_celsius), clamping))
+        self._ahead = self._segment
         self._now_ns = 0
         self._current_since_ns = 0
         self._in_coulomb = 0.0
@@ -89,8 +89,13 @@ class PressCell:
 
     @property
     def current_ampere(self) -> float:
-        """The current that flows from now on, positive when it charges."""
+        """The current that flows from now on, positive when it charges; while a voltage is held, that of now."""
         return self._segment.drive.current_ampere
+
+    @property
+    def held_volt(self) -> float | None:
+        """The voltage its terminals are held at; None when a current drives it."""
+        return self._segment.voltage_volt if isinstance(self._segment, HeldSegment) else None
 
     @property
     def chamber_celsius(self) -> float:
@@ -131,17 +136,25 @@ class PressCell:
         """Let this current flow from now on. Raises ValueError if it isn't finite."""
         if not math.isfinite(current_ampere):
             raise ValueError(f"current_ampere is {current_ampere}")
-        if current_ampere == self.current_ampere:
+        if current_ampere == self.current_ampere and self.held_volt is None:
             return
-        self._in_coulomb = self.charge_in_coulomb
-        self._out_coulomb = self.charge_out_coulomb
-        self._current_since_ns = self._now_ns
-        self._drive(self._segment.drive._replace(current_ampere=float(current_ampere)))
+        self._count_charge()
+        drive = self._segment.drive._replace(current_ampere=float(current_ampere))
+        self._begin(Segment(self._parameters, self.state, drive))
+
+    def set_voltage(self, voltage_volt: float) -> None:
+        """Hold the terminals at a voltage from now on. Raises ValueError if it isn't finite."""
+        if not math.isfinite(voltage_volt):
+            raise ValueError(f"voltage_volt is {voltage_volt}")
+        if voltage_volt == self.held_volt:
+            return
+        self._count_charge()
+        self._begin(hold(self._parameters, self.state, self._segment.drive, float(voltage_volt)))
 
     def set_chamber_celsius(self, temperature_celsius: float) -> None:
         """Let the cell drift towards this temperature from now on. Raises ValueError if it isn't one for a cell."""
         if temperature_celsius != self.chamber_celsius:
-            self._drive(self._segment.drive._replace(chamber_celsius=_temperature(temperature_celsius)))
+            self._go_on(self.state, self._segment.drive._replace(chamber_celsius=_temperature(temperature_celsius)))
 
     def set_torque_newton_metre(self, newton_metre: float) -> None:
         """Close the jig anew with this torque, or open it with 0; the stack relaxes from there.
@@ -151,17 +164,17 @@ class PressCell:
         state = self.state._replace(viscous_megapascal=0.0)
         displacement = displacement_micrometre(self._parameters, state)
         clamping = Clamping(_torque(newton_metre), self._now_ns, state.celsius, displacement, state.full_cycles)
-        self._segment = Segment(self._parameters, state, self._segment.drive._replace(clamping=clamping))
+        self._go_on(state, self._segment.drive._replace(clamping=clamping))
 
     def forecast(self, times_ns: NDArray[np.int64]) -> Forecast:
-        """What the cell will show at these times with today's current. Changes nothing.
+        """What the cell will show at these times if nothing is set anew. Changes nothing.
 
         Raises ValueError if the first time is before now.
         """
         count = len(times_ns)
         if count and times_ns[0] < self._now_ns:
             raise ValueError(f"forecast from {times_ns[0]} ns, but it is {self._now_ns} ns")
-        segment = self._segment
+        segment = self._segment if self.held_volt is None or not count else self._held_at(int(times_ns[0]))
         if not count or times_ns[-1] < segment.end_ns:
             return segment.forecast(times_ns)
         shown = Forecast(np.empty(count), np.empty(count), np.empty(count))
@@ -177,31 +190,32 @@ class PressCell:
             segment = segment.successor
         return shown
 
-    def current_at_voltage(self, voltage_volt: float) -> float:
-        """The current that would hold the terminals at a voltage now, charge transfer at rest, surface as it is.
+    def forecast_current(self, times_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The current in ampere that will flow at these times if nothing is set anew. Changes nothing."""
+        shown = np.full(len(times_ns), self.current_ampere)
+        if self.held_volt is None or not len(times_ns):
+            return shown
+        segment, done = self._held_at(int(times_ns[0])), 0
+        while done < len(times_ns):
+            upto = int(np.searchsorted(times_ns, segment.end_ns))
+            shown[done:upto] = segment.drive.current_ampere
+            segment, done = segment.successor, upto
+        return shown
 
-        The surface then moves on, so whoever holds a voltage with it asks again at least every 0.1 s.
-        """
-        segment = self._segment
-        slow, surface_lithium = segment.slow, self.state.surface_lithium
-        drop_volt = voltage_volt - segment.still_volt(self._now_ns)
-        transfer_ohm = slow.charge_transfer_ohm / exchange_factor(surface_lithium)
-        current_ampere = drop_volt / (segment.ohmic_ohm + transfer_ohm)
-        for _ in range(50):
-            over_volt = charge_transfer_volt(slow, current_ampere, surface_lithium)
-            missing_volt = drop_volt - current_ampere * segment.ohmic_ohm - over_volt
-            if abs(missing_volt) <= _CLAMP_VOLT:
-                break
-            slope_ohm = transfer_ohm / math.cosh(over_volt / (2 * slow.thermal_volt))
-            current_ampere += missing_volt / (segment.ohmic_ohm + slope_ohm)
-        return current_ampere
+    def current_at_voltage(self, voltage_volt: float) -> float:
+        """The current with which the terminals would be at a voltage at once: the double layer keeps its charge."""
+        return current_at_once(self._parameters, self.state, voltage_volt)
 
     def advance_to(self, time_ns: int) -> None:
         """Bring the cell to a later time. Raises ValueError if it is an earlier one."""
         if time_ns < self._now_ns:
             raise ValueError(f"advance to {time_ns} ns, but it is {self._now_ns} ns")
         while self._segment.end_ns <= time_ns:
-            self._segment = self._segment.successor
+            following = self._segment.successor
+            if following.drive.current_ampere != self.current_ampere:
+                self._now_ns = self._segment.end_ns
+                self._count_charge()
+            self._segment = following
         self._now_ns = time_ns
 
     def impedance(
@@ -223,8 +237,32 @@ class PressCell:
     def _charge_since_coulomb(self) -> float:
         return self.current_ampere * ((self._now_ns - self._current_since_ns) / SECOND_NS)
 
-    def _drive(self, drive: Drive) -> None:
-        self._segment = Segment(self._parameters, self.state, drive)
+    def _held_at(self, time_ns: int) -> Segment:
+        """The stretch of a held cell that a time is in; where it was last looked for is remembered."""
+        is_known = isinstance(self._ahead, HeldSegment) and self._ahead.state.time_ns <= time_ns
+        segment = self._ahead if is_known else self._segment
+        while segment.end_ns <= time_ns:
+            segment = segment.successor
+        self._ahead = segment
+        return segment
+
+    def _count_charge(self) -> None:
+        """Put down what has passed, before the current changes."""
+        self._in_coulomb = self.charge_in_coulomb
+        self._out_coulomb = self.charge_out_coulomb
+        self._current_since_ns = self._now_ns
+
+    def _go_on(self, state: CellState, drive: Drive) -> None:
+        """Be driven as before, in other surroundings."""
+        if isinstance(self._segment, HeldSegment):
+            self._count_charge()
+            held = self._segment
+            self._begin(hold(self._parameters, state, drive, held.voltage_volt, held.next_second))
+        else:
+            self._begin(Segment(self._parameters, state, drive))
+
+    def _begin(self, segment: Segment) -> None:
+        self._segment = self._ahead = segment
 
 
 def _temperature(celsius: float) -> float:

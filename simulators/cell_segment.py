@@ -12,6 +12,7 @@ from simulators.cell_state import (
     LOWEST_LITHIUM,
     CellState,
     Drive,
+    Slow,
     charge_transfer_volt,
     displacement_micrometre,
     exchange_factor,
@@ -38,7 +39,7 @@ _HEAT = _MODES + 2
 _ENTROPY_CELSIUS = 25.0
 
 
-class _Curves(NamedTuple):
+class Curves(NamedTuple):
     """Voltage, pressure and temperature of a segment as sums of exponentials and polynomials."""
 
     minus_rates: Floats
@@ -52,17 +53,19 @@ class _Curves(NamedTuple):
 
 
 class Segment:
-    """A cell from a state on, under one drive, until its slow parameters must be taken anew at `end_ns`."""
+    """A cell from a state on, under one drive, until its slow parameters must be taken anew at `end_ns`.
 
-    def __init__(self, parameters: CellParameters, state: CellState, drive: Drive) -> None:
+    `slow` are the slow parameters of the state, if they are known already.
+    """
+
+    def __init__(self, parameters: CellParameters, state: CellState, drive: Drive, slow: Slow | None = None) -> None:
         self.state = state
         self.drive = drive
-        self.slow = slow = slow_of(parameters, state)
+        self.slow = slow = slow_of(parameters, state) if slow is None else slow
         self._parameters = parameters
         self._potential = potential_of(parameters)
         current_ampere = drive.current_ampere
-        lost_fraction = slow.formation_fraction + parameters.lasting_loss_fraction if current_ampere > 0 else 0.0
-        self._lost_ampere = current_ampere * lost_fraction
+        self._lost_ampere = current_ampere * loss_fraction(parameters, slow, current_ampere)
         self._lithium_per_second = -(current_ampere - self._lost_ampere) / slow.capacity_coulomb
         self.ohmic_ohm = slow.ohmic_ohm + parameters.contact_ohm
         self._set_modes()
@@ -71,15 +74,12 @@ class Segment:
         self._set_jig()
         self.end_ns = state.time_ns + self._length_ns()
         self._successor: Segment | None = None
-        self._curves: _Curves | None = None
+        self._curves: Curves | None = None
 
     def _set_modes(self) -> None:
-        slow = self.slow
-        self._mode_rates = (*(rate / slow.diffusion_second for rate in _SPHERE_RATES), 1 / slow.slow_second)
-        gains = (*_SPHERE_GAINS, self._parameters.slow_weight)
-        self._mode_ends = tuple(
-            gain / rate * self._lithium_per_second for gain, rate in zip(gains, self._mode_rates, strict=True)
-        )
+        modes = mode_rates(self._parameters, self.slow)
+        self._mode_rates = tuple(rate for rate, _ in modes)
+        self._mode_ends = tuple(gain / rate * self._lithium_per_second for rate, gain in modes)
         self._mode_rests = tuple(lag - end for lag, end in zip(self.state.lag_lithium, self._mode_ends, strict=True))
 
     def _set_charge_transfer(self) -> None:
@@ -134,8 +134,16 @@ class Segment:
     def successor(self) -> "Segment":
         """The same cell under the same drive from `end_ns` on."""
         if self._successor is None:
-            self._successor = Segment(self._parameters, self.state_at(self.end_ns), self.drive)
+            self._successor = self._make_successor()
         return self._successor
+
+    def _make_successor(self) -> "Segment":
+        return Segment(self._parameters, self.state_at(self.end_ns), self.drive)
+
+    @property
+    def parameters(self) -> CellParameters:
+        """What the cell is made of."""
+        return self._parameters
 
     def state_at(self, time_ns: int) -> CellState:
         """The cell at a time from the start of the segment to its end."""
@@ -173,15 +181,6 @@ class Segment:
         steady = zeroth + second * (first + second * square)
         return steady + (self.state.viscous_megapascal - zeroth) * fading
 
-    def still_volt(self, time_ns: int) -> float:
-        """The terminals' voltage at a time if no current flowed and charge transfer had come to rest."""
-        surface_lithium = self.state_at(time_ns).surface_lithium
-        warmth_volt = self._parameters.entropy_volt_per_kelvin * (self.state.celsius - _ENTROPY_CELSIUS)
-        assembly_volt = self._parameters.assembly_volt * math.exp(
-            -time_ns / SECOND_NS / self._parameters.assembly_decay_second
-        )
-        return self._potential.at(surface_lithium) + warmth_volt + assembly_volt
-
     def forecast(self, times_ns: NDArray[np.int64]) -> Forecast:
         """What the cell shows at times between the start of the segment and its end."""
         if self._curves is None:
@@ -205,7 +204,7 @@ class Segment:
         np.maximum(pressure, 0.0, out=pressure)
         return Forecast(self._voltage(curves, second, terms), pressure, celsius)
 
-    def _voltage(self, curves: _Curves, second: Floats, terms: Floats) -> Floats:
+    def _voltage(self, curves: Curves, second: Floats, terms: Floats) -> Floats:
         surface = second * self._lithium_per_second
         surface += curves.lithium
         for row in terms[:_MODES]:
@@ -226,7 +225,7 @@ class Segment:
             volt += over
         return volt
 
-    def _draw(self) -> _Curves:
+    def _draw(self) -> Curves:
         parameters, state, clamping = self._parameters, self.state, self.drive.clamping
         start_second = state.time_ns / SECOND_NS
         clamped_second = (state.time_ns - clamping.time_ns) / SECOND_NS
@@ -254,7 +253,7 @@ class Segment:
         settled = clamped_megapascal * (1 - fast - slow - parameters.irreversible_fraction)
         pushed = elastic * (self._swelling[0] - clamping.displacement_micrometre)
         warmth_volt = parameters.entropy_volt_per_kelvin * (state.celsius - _ENTROPY_CELSIUS)
-        return _Curves(
+        return Curves(
             minus_rates=np.array([[-rate] for rate, _ in by_row]),
             amplitudes=np.array([[amplitude] for _, amplitude in by_row]),
             lithium=state.lithium + math.fsum(self._mode_ends),
@@ -266,6 +265,24 @@ class Segment:
                 elastic * self._swelling[3],
             ),
         )
+
+
+def loss_fraction(parameters: CellParameters, slow: Slow, current_ampere: float) -> float:
+    """The part of a current that is lost to side reactions."""
+    return slow.formation_fraction + parameters.lasting_loss_fraction if current_ampere > 0 else 0.0
+
+
+def mode_rates(parameters: CellParameters, slow: Slow) -> tuple[tuple[float, float], ...]:
+    """Rate and gain of each diffusion mode."""
+    rates = (*(rate / slow.diffusion_second for rate in _SPHERE_RATES), 1 / slow.slow_second)
+    return tuple(zip(rates, (*_SPHERE_GAINS, parameters.slow_weight), strict=True))
+
+
+def still_volt(parameters: CellParameters, state: CellState) -> float:
+    """The terminals' voltage in a state if no current flowed and charge transfer had come to rest."""
+    warmth_volt = parameters.entropy_volt_per_kelvin * (state.celsius - _ENTROPY_CELSIUS)
+    assembly_volt = parameters.assembly_volt * math.exp(-state.time_ns / SECOND_NS / parameters.assembly_decay_second)
+    return potential_of(parameters).at(state.surface_lithium) + warmth_volt + assembly_volt
 
 
 def _fading(amplitude: float, elapsed_second: float, decay_second: float) -> tuple[float, float]:

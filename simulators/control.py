@@ -1,79 +1,36 @@
 """The bench's control port: time, faults, notes and the end, as JSON lines over loopback TCP."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, cast
+from collections.abc import Callable
+from typing import cast
 
 import msgspec
 
-from simulators.bench import Bench
 from simulators.cable import Cable
 from simulators.device import SECOND_NS
-from simulators.faults import CABLE_FAULTS, FaultError, cable_fault
-from simulators.owner import OnOwnerLost, OwnedError, Ownership
+from simulators.fault_desk import FaultDesk
+from simulators.faults import FaultError
+from simulators.laboratory import Answer, Laboratory
+from simulators.owner import OwnedError, Ownership
 from simulators.pace import ENDLESS_NS, Timekeeper
-from simulators.troubles import TROUBLES, Details, Troubles
+from simulators.verbs import (
+    VERBS,
+    Advance,
+    AnyRequest,
+    Cables,
+    Disown,
+    End,
+    Fault,
+    Hello,
+    HoldAt,
+    Immediate,
+    Note,
+    Own,
+    Release,
+)
 
 LONGEST_REQUEST = 1 << 16
 BUSY = "an advance is under way; wait for its answer"
-
-
-class Request(msgspec.Struct, tag_field="do", forbid_unknown_fields=True, kw_only=True):
-    """One question; `id` comes back with the answer."""
-
-    id: int
-
-
-class Hello(Request, tag="hello"):
-    """Who are you, and what time is it?"""
-
-
-class Own(Request, tag="own"):
-    """Let me alone move time."""
-
-    speed: Literal["max"] | float
-    on_owner_lost: OnOwnerLost
-
-
-class Advance(Request, tag="advance"):
-    """Move time, and answer then."""
-
-    to_second: float
-    stop_every_second: float | None = None
-
-
-class Cables(Request, tag="cables"):
-    """What went over the cables?"""
-
-
-class Fault(Request, tag="fault"):
-    """Let something be wrong with a cable or with the instrument on it."""
-
-    cable: str
-    kind: str
-    real_second: float | None = None
-    seed: int | None = None
-    serial_number: str | None = None
-    newton: float | None = None
-    unit: str | None = None
-    channel: int | None = None
-    codes: tuple[int, ...] | None = None
-
-
-class Note(Request, tag="note"):
-    """Put a line in the log."""
-
-    text: str
-
-
-class End(Request, tag="end"):
-    """End the bench."""
-
-
-AnyRequest = Hello | Own | Advance | Cables | Fault | Note | End
-VERBS = ("hello", "own", "advance", "cables", "fault", "note", "end")
-POWER_CYCLE = "power_cycle"
 
 
 class _Numbered(msgspec.Struct):
@@ -83,62 +40,11 @@ class _Numbered(msgspec.Struct):
 _REQUESTS = msgspec.json.Decoder(AnyRequest)
 _NUMBERS = msgspec.json.Decoder(_Numbered)
 
-Answer = dict[str, Any]
 Reply = Callable[[Answer], None]
 
 
 class ControlError(Exception):
     """A request that is refused; the message is for its sender."""
-
-
-@dataclass(frozen=True)
-class Laboratory:
-    """All there is behind a control port."""
-
-    name: str
-    seed: int
-    utc_start_ns: int
-    bench: Bench
-    cables: Mapping[str, Cable]
-    models: Mapping[str, str]
-
-    def hello(self) -> Answer:
-        """What the bench says of itself."""
-        return {
-            "name": self.name,
-            "seed": self.seed,
-            "simulated": True,
-            **self.times(),
-            "cables": {
-                name: {
-                    "transport": cable.transport,
-                    "address": cable.address,
-                    "model": self.models[name],
-                    "sent_total": cable.sent_total,
-                    "received_total": cable.received_total,
-                }
-                for name, cable in self.cables.items()
-            },
-        }
-
-    def deliver(self) -> None:
-        """Put what instruments sent unasked on their cables."""
-        for name, frames in self.bench.take_emitted().items():
-            self.cables[name].emit(frames)
-
-    def reach_ns(self) -> int:
-        """How much bench time may pass until a host must read; 0 or less when none may."""
-        reaches_ns = [ENDLESS_NS]
-        for name, cable in self.cables.items():
-            rate, room_bytes = self.bench.bytes_per_second(name), cable.room_bytes
-            if rate and room_bytes is not None:
-                reaches_ns.append(int(room_bytes / rate * SECOND_NS))
-        return min(reaches_ns)
-
-    def times(self) -> Answer:
-        """The present time of the bench and its UTC, both in seconds."""
-        now_ns = self.bench.now_ns
-        return {"now_second": now_ns / SECOND_NS, "utc_second": (self.utc_start_ns + now_ns) / SECOND_NS}
 
 
 class ControlPort:
@@ -151,7 +57,7 @@ class ControlPort:
         self._keeper = keeper
         self._ownership = ownership
         self._stop = stop
-        self._troubles = Troubles()
+        self._faults = FaultDesk(laboratory, keeper.appointments)
 
     def connect(self) -> asyncio.Protocol:
         """A new connection."""
@@ -170,6 +76,9 @@ class ControlPort:
             if isinstance(request, Advance):
                 self._advance(request, who, reply)
                 return
+            if isinstance(request, HoldAt):
+                self._hold(request, reply)
+                return
             answer = self._answer(request, who)
         except (ControlError, OwnedError, FaultError, msgspec.MsgspecError) as error:
             reply({"id": number, "ok": False, "error": _sentence(error)})
@@ -178,7 +87,7 @@ class ControlPort:
         if isinstance(request, End):
             self._stop("end")
 
-    def _answer(self, request: Hello | Own | Cables | Fault | Note | End, who: object) -> Answer:
+    def _answer(self, request: Immediate, who: object) -> Answer:
         match request:
             case Hello():
                 return self._laboratory.hello()
@@ -189,15 +98,26 @@ class ControlPort:
                     raise ControlError(BUSY)
                 self._ownership.take(who, speed, on_owner_lost)
                 return self._laboratory.times()
+            case Disown():
+                if not self._ownership.owned_by(who):
+                    raise ControlError("only the owner of the time can give it up")
+                self._ownership.lose(who)
+                return self._laboratory.times()
+            case Release():
+                self._keeper.release()
             case Cables():
                 return {"cables": {name: _traffic(cable) for name, cable in self._laboratory.cables.items()}}
             case Fault():
-                self._set_fault(request)
+                self._faults.order(request)
             case Note(text=text):
                 self._laboratory.bench.write("note", text=text)
             case End():
                 pass
         return {}
+
+    def _hold(self, request: HoldAt, reply: Reply) -> None:
+        at_ns = _nanoseconds("at_second", request.at_second)
+        self._keeper.hold_at(at_ns, lambda: reply({"id": request.id, "ok": True, **self._laboratory.times()}))
 
     def _advance(self, request: Advance, who: object, reply: Reply) -> None:
         if not self._ownership.owned_by(who):
@@ -225,29 +145,6 @@ class ControlPort:
             done(None)
         else:
             self._keeper.advance(to_ns, at_pace=self._ownership.at_pace, stop_every_ns=every_ns, done=done)
-
-    def _set_fault(self, request: Fault) -> None:
-        cable = self._laboratory.cables.get(request.cable)
-        if cable is None:
-            known = ", ".join(self._laboratory.cables)
-            raise FaultError(f"no cable is called {request.cable!r}; there are {known}")
-        bench, device = self._laboratory.bench, self._laboratory.bench.devices[request.cable]
-        if request.kind == POWER_CYCLE:
-            bench.power_cycle(request.cable)
-            self._laboratory.deliver()
-            cable.lose_power()
-        elif request.kind in TROUBLES:
-            self._troubles.make(device, request.kind, _details(request), bench.now_ns)
-        elif request.kind in CABLE_FAULTS:
-            previous = cable.previous_reply
-            fault = cable_fault(request.kind, real_second=request.real_second, seed=request.seed, previous=previous)
-            cable.set_fault(fault)
-        else:
-            known = ", ".join((*CABLE_FAULTS, POWER_CYCLE, *TROUBLES))
-            raise FaultError(f"no fault is called {request.kind!r}; write one of {known}")
-        if request.kind == "heal":
-            self._troubles.heal(device, bench.now_ns)
-        bench.write("fault", **_given(request))
 
 
 class _Connection(asyncio.Protocol):
@@ -285,22 +182,6 @@ def _traffic(cable: Cable) -> Answer:
         "lost_total": cable.lost_total,
         "connected": cable.connected,
     }
-
-
-def _details(request: Fault) -> Details:
-    return Details(
-        serial_number=request.serial_number,
-        newton=request.newton,
-        unit=request.unit,
-        channel=request.channel,
-        codes=request.codes,
-    )
-
-
-def _given(request: Fault) -> Answer:
-    """The fault, without what was left out."""
-    fields = msgspec.structs.asdict(request)
-    return {key: value for key, value in fields.items() if key != "id" and value is not None}
 
 
 def _nanoseconds(name: str, second: float) -> int:

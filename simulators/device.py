@@ -49,12 +49,20 @@ class CellUnderTest(Protocol):
         """Let this current flow from now on."""
         ...
 
+    def set_voltage(self, voltage_volt: float) -> None:
+        """Hold the terminals at this voltage from now on, whatever current that takes."""
+        ...
+
     def forecast(self, times_ns: NDArray[np.int64]) -> Forecast:
-        """What the cell will show at these times (rising, none before now) with today's current. Changes nothing."""
+        """What the cell will show at these times (rising, none before now) if nothing is set anew. Changes nothing."""
+        ...
+
+    def forecast_current(self, times_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The current in ampere that will flow at these times (rising, none before now), likewise."""
         ...
 
     def current_at_voltage(self, voltage_volt: float) -> float:
-        """The current that would hold the terminals at a voltage now, for a clamp that is refreshed at every look."""
+        """The current with which the terminals would be at a voltage at once: the first that `set_voltage` takes."""
         ...
 
     def advance_to(self, time_ns: int) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from simulators.appointments import NEVER_NS, Appointments
 from simulators.bench import Bench
 from simulators.device import SECOND_NS
 
@@ -26,7 +27,7 @@ SHORTEST_WAIT_SECOND = 1e-6
 CABLE = "cable"
 """What an advance says that stopped because a cable is full."""
 
-ENDLESS_NS = 1 << 62
+ENDLESS_NS = NEVER_NS
 
 Done = Callable[[str | None], None]
 """Called when a movement is over, with the name of the instrument that ended it early, or None."""
@@ -40,6 +41,7 @@ class _Movement:
     done: Done
     until_idle: bool = False
     stops_for_cables: bool = False
+    is_cable_full: bool = False
 
 
 def _nothing(stopped_by: str | None) -> None:
@@ -48,6 +50,8 @@ def _nothing(stopped_by: str | None) -> None:
 
 class Timekeeper:
     """The only one who moves the bench's time; one movement at a time, a new one replaces the old.
+
+    `appointments` are kept whoever moves it: what happens then comes before anything the instruments do at that time.
 
     Real time comes from the event loop. At a pace, time is anchored: no drift adds up over many advances.
 
@@ -76,6 +80,9 @@ class Timekeeper:
         self._movement: _Movement | None = None
         self._next: asyncio.Handle | None = None
         self._endings: list[tuple[int, str]] = []
+        self.appointments = Appointments()
+        self._hold_ns = ENDLESS_NS
+        self._held: list[Callable[[], None]] = []
 
     @property
     def moving(self) -> bool:
@@ -87,8 +94,25 @@ class Timekeeper:
         self._pace = pace
         self._anchor()
 
+    def hold_at(self, at_ns: int, held: Callable[[], None]) -> None:
+        """Let no advance go on beyond a time, until `release`; `held` is called when one has come there.
+
+        The advance is not answered meanwhile. Holds add up to the earliest.
+        """
+        self._hold_ns = min(self._hold_ns, at_ns)
+        self._held.append(held)
+
+    def release(self) -> None:
+        """Let time go on where it is held, and forget what was asked of `hold_at`."""
+        self._hold_ns = ENDLESS_NS
+        self._held.clear()
+        if self._movement is not None and self._next is None:
+            self._next = self._loop.call_soon(self._slice, self._movement)
+
     def stand(self) -> None:
-        """Let time stand; whoever waited for the movement's end is not told."""
+        """Let time stand; whoever waited for the movement's end is not told. A time that is held is released."""
+        if self._movement is not None and self._next is None:
+            self._hold_ns = ENDLESS_NS
         self._movement = None
         if self._next is not None:
             self._next.cancel()
@@ -129,22 +153,29 @@ class Timekeeper:
     def _slice(self, movement: _Movement) -> None:
         """Move on by what is due, and come back for the rest."""
         began_second, began_ns = self._loop.time(), self._bench.now_ns
+        self._keep_appointments()
         stopped_by = self._stop_early(movement)
-        target_ns = min(movement.goal_ns, self._reach_ns(movement))
+        target_ns = min(movement.goal_ns, self._reach_ns(movement), self._limit_ns(movement))
         while self._bench.now_ns < target_ns and not (movement.until_idle and not self._bench.busy):
             reach_ns = self._cables_reach_ns() if movement.stops_for_cables else ENDLESS_NS
             if reach_ns <= 0:
                 movement.goal_ns = self._bench.now_ns
-                stopped_by = CABLE
+                movement.is_cable_full = True
                 break
-            piece_ns = min(target_ns, self._bench.now_ns + reach_ns)
+            piece_ns = min(target_ns, self._bench.now_ns + reach_ns, self.appointments.next_ns)
             self._endings += [(self._bench.now_ns, name) for name in self._bench.conduct(piece_ns)]
             self._deliver()
+            self._keep_appointments()
             stopped_by = self._stop_early(movement)
             target_ns = min(target_ns, movement.goal_ns)
         self._adapt(self._bench.now_ns - began_ns, self._loop.time() - began_second)
-        if self._bench.now_ns >= movement.goal_ns or (movement.until_idle and not self._bench.busy):
-            self._finish(movement, stopped_by)
+        if self._is_held(movement):
+            self._next = None
+            held, self._held = self._held, []
+            for tell in held:
+                tell()
+        elif self._bench.now_ns >= movement.goal_ns or (movement.until_idle and not self._bench.busy):
+            self._finish(movement, CABLE if movement.is_cable_full else stopped_by)
         elif movement.at_pace:
             self._next = self._loop.call_later(self._wait_second(movement), self._slice, movement)
         else:
@@ -155,6 +186,17 @@ class Timekeeper:
         if stopped_by not in {None, CABLE}:
             self._endings = [entry for entry in self._endings if entry[0] > self._bench.now_ns]
         movement.done(stopped_by)
+
+    def _keep_appointments(self) -> None:
+        if self.appointments.keep(self._bench.now_ns):
+            self._endings += [(self._bench.now_ns, name) for name in self._bench.finished()]
+
+    def _limit_ns(self, movement: _Movement) -> int:
+        """How far an advance may go before it is held."""
+        return self._hold_ns if movement.stops_for_cables else ENDLESS_NS
+
+    def _is_held(self, movement: _Movement) -> bool:
+        return self._bench.now_ns >= self._limit_ns(movement)
 
     def _stop_early(self, movement: _Movement) -> str | None:
         """Shorten a movement that must stop for an instrument; answers whose name it then ends with."""

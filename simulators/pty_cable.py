@@ -38,7 +38,7 @@ class PtyCable:
         name: of the instrument.
         receive: see `Receive`.
         link: a symbolic link that will lead to the terminal; one that is there is replaced.
-        line_end: what ends a line to the instrument.
+        line_end: what ends a line to the instrument; None for one that takes bytes as they come.
 
     Raises:
         OSError: something else is at that path, or there is no terminal to be had.
@@ -46,7 +46,7 @@ class PtyCable:
 
     transport = "pty"
 
-    def __init__(self, name: str, receive: Receive, link: Path, *, line_end: bytes = b"\n") -> None:
+    def __init__(self, name: str, receive: Receive, link: Path, *, line_end: bytes | None = b"\n") -> None:
         self.name = name
         self.sent_total = 0
         self.received_total = 0

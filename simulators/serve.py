@@ -21,7 +21,7 @@ class TcpCable:
         name: of the instrument.
         receive: see `Receive`.
         port: 0 for any that is free.
-        line_end: what ends a line to the instrument.
+        line_end: what ends a line to the instrument; None for one that takes bytes as they come.
 
     Raises:
         OSError: the port is taken.
@@ -29,7 +29,7 @@ class TcpCable:
 
     transport = "tcp"
 
-    def __init__(self, name: str, receive: Receive, port: int, *, line_end: bytes = b"\n") -> None:
+    def __init__(self, name: str, receive: Receive, port: int, *, line_end: bytes | None = b"\n") -> None:
         self.name = name
         self.line_end = line_end
         self.sent_total = 0

@@ -5,17 +5,23 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from simulators.adam_4015 import Adam4015, Probe
-from simulators.and_indicator import AndIndicator, Upset
+from simulators.circulator import Circulator
 from simulators.device import Device
+from simulators.drive_device import DriveDevice
 from simulators.espec import EspecChamber
 from simulators.faults import FaultError
+from simulators.force_display import Upset
+from simulators.lakeshore import LakeShore218
+from simulators.votsch import VotschChamber
 
 UNIT_CHARACTERS = 2
 TROUBLES = (
     *("ignore_output_off", "swap_serial"),
-    *("silent", "stuck", "held", "step", "wrong_unit"),
+    "reverse_current",
+    *("silent", "stuck", "held", "step", "drift", "wrong_unit"),
     "break_wire",
-    *("alarm", "off"),
+    *("alarm", "off", "low_level"),
+    *("lid", "trip"),
 )
 
 
@@ -25,6 +31,7 @@ class Details:
 
     serial_number: str | None = None
     newton: float | None = None
+    newton_per_second: float | None = None
     unit: str | None = None
     channel: int | None = None
     codes: tuple[int, ...] | None = None
@@ -46,6 +53,30 @@ class MaySwapSerial(Protocol):
         ...
 
 
+@runtime_checkable
+class MayReverseCurrent(Protocol):
+    """An instrument whose two current leads can be exchanged at the cell."""
+
+    reverse_current: bool
+
+
+@runtime_checkable
+class MayBeUpset(Protocol):
+    """A load cell's indicator, of any make."""
+
+    upset: Upset
+
+
+@runtime_checkable
+class HasCirculator(Protocol):
+    """A chiller, of any make."""
+
+    @property
+    def circulator(self) -> Circulator:
+        """What it is behind its dialect."""
+        ...
+
+
 class Troubles:
     """Makes instruments do wrong, and puts them right again. Troubles of one instrument add up."""
 
@@ -59,18 +90,24 @@ class Troubles:
         Raises:
             FaultError: this instrument has no such trouble, or what it needs is missing or makes no sense.
         """
-        if isinstance(device, AndIndicator):
-            device.upset = _upset(device.upset, kind, details)
-        elif isinstance(device, Adam4015) and kind == "break_wire":
+        if isinstance(device, MayBeUpset):
+            device.upset = _upset(device.upset, kind, details, now_ns)
+        elif isinstance(device, Adam4015 | LakeShore218) and kind == "break_wire":
             self._break_wire(device, details.channel)
-        elif isinstance(device, EspecChamber) and kind == "alarm":
+        elif isinstance(device, EspecChamber | VotschChamber) and kind == "alarm":
             device.set_alarms(_codes(details.codes), now_ns)
-        elif isinstance(device, EspecChamber) and kind == "off":
+        elif isinstance(device, EspecChamber | VotschChamber) and kind == "off":
             self._modes.setdefault(device.name, device.mode)
             device.mode = "OFF"
             device.set_alarms(device.alarms, now_ns)
+        elif isinstance(device, HasCirculator):
+            _upset_circulator(device.circulator, kind, details)
+        elif isinstance(device, DriveDevice):
+            _upset_drive(device, kind, now_ns)
         elif isinstance(device, MayIgnoreOutputOff) and kind == "ignore_output_off":
             device.ignore_output_off = True
+        elif isinstance(device, MayReverseCurrent) and kind == "reverse_current":
+            device.reverse_current = True
         elif isinstance(device, MaySwapSerial) and kind == "swap_serial":
             if not details.serial_number:
                 raise FaultError("swap_serial needs serial_number, a text")
@@ -80,17 +117,23 @@ class Troubles:
 
     def heal(self, device: Device, now_ns: int) -> None:
         """Put right what `make` did, except that a swapped instrument stays."""
-        if isinstance(device, AndIndicator):
+        if isinstance(device, MayBeUpset):
             device.upset = Upset()
-        elif isinstance(device, Adam4015):
+        elif isinstance(device, Adam4015 | LakeShore218):
             device.probes.update(self._probes.pop(device.name, {}))
-        elif isinstance(device, EspecChamber):
+        elif isinstance(device, EspecChamber | VotschChamber):
             device.mode = self._modes.pop(device.name, device.mode)
             device.set_alarms((), now_ns)
+        elif isinstance(device, HasCirculator):
+            device.circulator.heal()
+        elif isinstance(device, DriveDevice):
+            device.inverter.set_lid(is_open=False, now_ns=now_ns)
         elif isinstance(device, MayIgnoreOutputOff):
             device.ignore_output_off = False
+            if isinstance(device, MayReverseCurrent):
+                device.reverse_current = False
 
-    def _break_wire(self, device: Adam4015, channel: int | None) -> None:
+    def _break_wire(self, device: Adam4015 | LakeShore218, channel: int | None) -> None:
         probe = None if channel is None else device.probes.pop(channel, None)
         if channel is None or probe is None:
             wired = ", ".join(map(str, sorted(device.probes)))
@@ -98,7 +141,7 @@ class Troubles:
         self._probes.setdefault(device.name, {})[channel] = probe
 
 
-def _upset(upset: Upset, kind: str, details: Details) -> Upset:
+def _upset(upset: Upset, kind: str, details: Details, now_ns: int) -> Upset:
     match kind:
         case "silent":
             return dataclasses.replace(upset, silent=True)
@@ -110,6 +153,10 @@ def _upset(upset: Upset, kind: str, details: Details) -> Upset:
             if details.newton is None:
                 raise FaultError("step needs newton, a number")
             return dataclasses.replace(upset, added_newton=upset.added_newton + details.newton)
+        case "drift":
+            if details.newton_per_second is None:
+                raise FaultError("drift needs newton_per_second, a number")
+            return dataclasses.replace(upset, drift_newton_per_second=details.newton_per_second, drift_from_ns=now_ns)
         case "wrong_unit":
             unit = details.unit or ""
             if not (unit.isascii() and unit.isprintable() and 0 < len(unit) <= UNIT_CHARACTERS):
@@ -118,7 +165,33 @@ def _upset(upset: Upset, kind: str, details: Details) -> Upset:
     raise FaultError(f"a load cell has no fault {kind}")
 
 
-def _codes(codes: tuple[int, ...] | None) -> tuple[int, ...]:
-    if not codes or not all(0 <= code <= 99 for code in codes):
-        raise FaultError("alarm needs codes, a list of numbers from 0 to 99")
+def _upset_drive(drive: DriveDevice, kind: str, now_ns: int) -> None:
+    match kind:
+        case "lid":
+            drive.inverter.set_lid(is_open=True, now_ns=now_ns)
+        case "trip":
+            drive.inverter.trip_with("overcurrent", now_ns)
+        case _:
+            raise FaultError(f"a mill's drive has no fault {kind}")
+
+
+def _upset_circulator(circulator: Circulator, kind: str, details: Details) -> None:
+    match kind:
+        case "silent":
+            circulator.silent = True
+        case "low_level":
+            circulator.low_level = True
+        case "off":
+            circulator.switch_off()
+        case "alarm":
+            circulator.alarm_codes = _codes(details.codes, most=9999)
+        case "break_wire" if circulator.external_celsius_at is not None:
+            circulator.probe_is_broken = True
+        case _:
+            raise FaultError(f"this chiller has no fault {kind}")
+
+
+def _codes(codes: tuple[int, ...] | None, most: int = 99) -> tuple[int, ...]:
+    if not codes or not all(0 <= code <= most for code in codes):
+        raise FaultError(f"alarm needs codes, a list of numbers from 0 to {most}")
     return codes

@@ -5,7 +5,25 @@ import logging
 
 import click
 
-VERBS = ("simulate", "check", "plan", "runs", "watch", "export", "report", "serve", "run", "status", "stop", "events")
+VERBS = (
+    "simulate",
+    "check",
+    "plan",
+    "schema",
+    "convert",
+    "runs",
+    "watch",
+    "export",
+    "report",
+    "serve",
+    "run",
+    "status",
+    "pause",
+    "resume",
+    "skip",
+    "stop",
+    "events",
+)
 
 
 class Verbs(click.Group):

@@ -9,22 +9,27 @@ from pathlib import Path
 import click
 
 from daemon.cli.files import FOUND_A_PROBLEM, config_path, protocol_path, read_text, show_problems, shown_name
+from daemon.cli.inputs import protocol_text, with_inputs
 from daemon.cli.loading import DEFAULT_CELL, DEFAULT_DRIVER
 from daemon.compile import load_plan
 from daemon.station import load_station
 from drivers.registry import potentiostat
 from protocols.cell import read_cell
 from protocols.errors import Problem, ProblemsFound, errors_in
+from protocols.protocol import read_protocol
 from protocols.source import Source, read_source
+from protocols.structure import check_protocol
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True)
 @click.option("--cell", "cell_file", type=click.Path(path_type=Path), help="Check protocols with this cell.")
+@with_inputs
 def check(files: tuple[str, ...], cell_file: Path | None) -> None:
     """Say what is wrong with protocol, cell, station and bench FILES: file:line:column, what is wrong, what to write.
 
-    A protocol is checked with a cell, for its currents: the one named, else BM-05.
+    A protocol is checked with a cell, for its currents: the one named, else BM-05. One that asks for values and has
+    not got them all is checked without.
     """
     cell_path = cell_file or config_path("cells", DEFAULT_CELL)
     in_order = [_is_in_order(protocol_path(name), cell_path) for name in files]
@@ -47,7 +52,7 @@ def _is_in_order(path: Path, cell_path: Path) -> bool:
     elif _has(source, "cell"):
         problems = _cell_problems(text, name)
     else:
-        problems = _protocol_problems(text, name, cell_path)
+        problems = _protocol_problems(protocol_text(path), name, cell_path)
     show_problems(problems)
     return not errors_in(problems)
 
@@ -61,6 +66,10 @@ def _cell_problems(text: str, name: str) -> list[Problem]:
 
 
 def _protocol_problems(text: str, name: str, cell_path: Path) -> list[Problem]:
+    if missing := read_protocol(text, name).missing_inputs:
+        values = " ".join(f"--input {one}=…" for one in missing)
+        click.echo(f"{name}: its currents are not checked; it asks for {values}", err=True)
+        return check_protocol(text, name)
     limits = potentiostat(DEFAULT_DRIVER).limits
     try:
         _, warnings = load_plan(text, name, read_text(cell_path), shown_name(cell_path), limits)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from daemon.cli.files import protocol_path, read_text, shown_name
+from daemon.cli.inputs import protocol_text, with_inputs
 from daemon.cli.talking import ask, with_data_directory
 
 
@@ -14,8 +15,15 @@ from daemon.cli.talking import ask, with_data_directory
 @click.argument("protocol")
 @click.option("--rig", required=True, help="The rig, by its name in the station file.")
 @click.option("--cell", "cell_file", required=True, type=click.Path(path_type=Path), help="The cell file.")
+@click.option(
+    "--without-acceptance",
+    metavar="REASON",
+    default="",
+    help="Run for more than 24 h on a potentiostat without a recorded acceptance. The reason is kept with the run.",
+)
+@with_inputs
 @with_data_directory
-def run(protocol: str, rig: str, cell_file: Path, data_directory: Path) -> None:
+def run(protocol: str, rig: str, cell_file: Path, without_acceptance: str, data_directory: Path) -> None:
     """Begin PROTOCOL, a file or a name of the library, on a rig; prints the run's id."""
     path = protocol_path(protocol)
     run_id = ask(
@@ -23,8 +31,9 @@ def run(protocol: str, rig: str, cell_file: Path, data_directory: Path) -> None:
         "run",
         rig=rig,
         protocol_name=shown_name(path),
-        protocol_text=read_text(path),
+        protocol_text=protocol_text(path),
         cell_name=shown_name(cell_file),
         cell_text=read_text(cell_file),
+        without_acceptance=without_acceptance,
     )
     click.echo(run_id)

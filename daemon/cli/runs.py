@@ -52,7 +52,8 @@ def _list(results: list[Result]) -> Table:
         table.add_column(heading)
     for result in results:
         started = datetime.fromtimestamp(result.header.started_utc_second, UTC).strftime("%Y-%m-%d %H:%M")
-        simulated = " SIMULATED" if result.header.simulated else ""
+        marks = " SIMULATED" if result.header.simulated else ""
+        marks += " WITHOUT ACCEPTANCE" if result.header.without_acceptance else ""
         table.add_row(
             result.header.run_id,
             Path(result.header.protocol_name).stem,
@@ -61,6 +62,6 @@ def _list(results: list[Result]) -> Table:
             duration_text(result.run_time_second),
             str(len(result.cycles)),
             f"{result.run.rows if result.run else 0:,}",
-            result.outcome + simulated,
+            result.outcome + marks,
         )
     return table

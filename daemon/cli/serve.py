@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import hashlib
 import logging
 import signal
 from collections.abc import AsyncIterator, Mapping
@@ -17,7 +18,7 @@ from daemon.clock import BenchGoneError, Clock
 from daemon.publish.client import BrokerAddress, MqttOutlet
 from daemon.publish.publisher import Publisher
 from daemon.publish.topics import StationTopics
-from daemon.service import Daemon, RefusedRequestError, checked, clock_of
+from daemon.service import Daemon, RefusedRequestError, checked, clock_of, owned
 from daemon.socket_api import SOCKET_NAME, serving
 from daemon.station import load_station
 from daemon.station_file import RigSettings, StationSettings
@@ -33,18 +34,20 @@ PUBLISH_REST_WITHIN_REAL_SECOND = 5.0
 def serve(station: Path, until_idle: bool) -> None:
     """Be the daemon of STATION: take up runs that were left, and carry out what `presscell run` asks for.
 
-    SIGTERM and Ctrl-C end the daemon, not its runs: their segments go on in the instruments, inside the cell's limits,
-    and the next daemon takes them up. `presscell stop` ends a run.
+    SIGTERM, SIGHUP and Ctrl-C end the daemon, not its runs: their segments go on in the instruments, inside the cell's
+    limits, and the next daemon takes them up. `presscell stop` ends a run.
     """
     logging.getLogger().setLevel(logging.INFO)
-    file = load_station(read_text(station), shown_name(station))
+    text = read_text(station)
+    file = load_station(text, shown_name(station))
     show_problems(file.problems)
     if errors_in(file.problems):
         refuse("The daemon was not started.")
     try:
         settings, rigs = checked(file)
-        Path(settings.data).mkdir(parents=True, exist_ok=True)
-        asyncio.run(_serve(settings, rigs, until_idle=until_idle))
+        sha256 = hashlib.sha256(text.encode()).hexdigest()
+        with owned(Path(settings.data)):
+            asyncio.run(_serve(settings, rigs, sha256, until_idle=until_idle))
     except (StoreError, BenchGoneError, RefusedRequestError, OSError) as error:
         refuse(f"The daemon cannot run: {error}")
 
@@ -68,17 +71,17 @@ async def _publishing(station: StationSettings, clock: Clock) -> AsyncIterator[P
             click.echo("Not all rows are published; the next daemon goes on with that.", err=True)
 
 
-async def _serve(station: StationSettings, rigs: Mapping[str, RigSettings], *, until_idle: bool) -> None:
+async def _serve(station: StationSettings, rigs: Mapping[str, RigSettings], sha256: str, *, until_idle: bool) -> None:
     asked_to_end = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, asked_to_end.set)
     clock = await clock_of(station)
     try:
         socket_path = Path(station.data) / SOCKET_NAME
         async with (
             _publishing(station, clock) as publisher,
-            Daemon(station, rigs, clock, publisher) as daemon,
+            Daemon(station, rigs, clock, publisher, station_sha256=sha256) as daemon,
             serving(daemon, socket_path),
         ):
             click.echo(f"{station.station} serves {', '.join(rigs)}; talk to it at {socket_path}", err=True)

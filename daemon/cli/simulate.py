@@ -14,6 +14,7 @@ from daemon.app import simulate as run_simulation
 from daemon.bench_process import BenchStartError
 from daemon.cli.broker import Broker
 from daemon.cli.files import FOUND_A_PROBLEM, config_path, protocol_path, refuse
+from daemon.cli.inputs import with_inputs
 from daemon.cli.live import LiveView
 from daemon.cli.loading import DEFAULT_CELL, DEFAULT_DRIVER, load
 from daemon.cli.tables import beside_published, cycle_rows, duration_text, stdout_console
@@ -53,6 +54,7 @@ class Pace(click.ParamType[float | None]):
 @click.command()
 @click.argument("protocol")
 @click.option("--cell", "cell_file", type=click.Path(path_type=Path), help="The cell file; BM-05 if none is named.")
+@with_inputs
 @click.option("--speed", "pace", type=Pace(), default="max", show_default=True, help="How fast simulated time goes.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Noise of the instruments.")
 @click.option("--bench", "bench_file", type=click.Path(path_type=Path), help="Another simulated laboratory.")
@@ -90,7 +92,7 @@ def simulate(
     with LiveView(title) as view:
         finished = _carried_out(simulation, view)
     _tell(finished, files.cell.published, as_json=as_json)
-    if finished.run.outcome is not Outcome.COMPLETED:
+    if finished.run.outcome is not Outcome.COMPLETED or finished.run.unsafe:
         sys.exit(FOUND_A_PROBLEM)
 
 
@@ -123,7 +125,7 @@ def _tell(finished: Finished, published: Published | None, *, as_json: bool) -> 
         console.print("The simulated cell was fitted to these published capacities: agreement tests the software only.")
     run = finished.run
     duration = f"{duration_text(finished.run_time_second)} simulated in {duration_text(finished.wall_second)}"
-    click.echo(f"{run.outcome}: {run.reason}. {run.rows:,} rows, {duration}.", err=True)
+    click.echo(f"{run.outcome}: {run.why}. {run.rows:,} rows, {duration}.", err=True)
     for warning in run.warnings:
         click.secho(f"warning: {warning}", fg="yellow", err=True)
     click.echo(f"Rows, journal and the laboratory's own log: {finished.run_directory}", err=True)

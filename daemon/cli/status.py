@@ -31,7 +31,7 @@ def status(as_json: bool, data_directory: Path) -> None:
 
 
 def _cells(rig: dict[str, Any]) -> tuple[str, ...]:
-    notes = [rig.get("reason", ""), *rig.get("warnings", [])]
+    notes = [rig.get("reason", ""), *rig.get("links", []), *rig.get("flags", []), *rig.get("warnings", [])]
     run_time_second = rig.get("run_time_second")
     return (
         rig["rig"],

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.talking import ask, with_data_directory
+from daemon.cli.talking import ask, with_data_directory, with_rig
 
 
 @click.command()
-@click.option("--rig", required=True, help="The rig, by its name in the station file.")
+@with_rig
 @with_data_directory
 def stop(rig: str, data_directory: Path) -> None:
-    """End the run on a rig: the cell goes to open circuit first, its rows are kept."""
+    """End the run on RIG, also one that is held: the cell goes to open circuit first, its rows are kept."""
     run_id = ask(data_directory, "stop", rig=rig, by=getpass.getuser())
     click.echo(f"{run_id} is being stopped.", err=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -28,6 +29,19 @@ def with_data_directory(command: Command) -> Command:
         help="The station's data directory, also by PRESSCELL_DATA.",
     )
     return option(command)
+
+
+def with_rig(command: Command) -> Command:
+    """Give a verb the rig it is about, as its argument or as `--rig`."""
+
+    @functools.wraps(command)
+    def verb(rig: str | None, rig_option: str | None, **rest: object) -> object:
+        if (rig is None) == (rig_option is None):
+            raise click.UsageError("name one rig, by its name in the station file")
+        return command(rig=rig or rig_option, **rest)
+
+    option = click.option("--rig", "rig_option", help="The same as RIG.")
+    return cast(Command, click.argument("rig", required=False)(option(verb)))
 
 
 def ask(data_directory: Path, verb: str, **arguments: object) -> Any:  # noqa: ANN401  (JSON)

@@ -12,8 +12,9 @@ import pandas as pd
 import pyarrow as pa
 
 from daemon.bdf import BY_MACHINE_NAME, ONTOLOGY_VERSION, TIME_DECIMALS, Column, Labels, columns_of
-from daemon.plan import CurrentStep, RestStep
+from daemon.plan import MeasuredStep
 from daemon.reader import RunData
+from daemon.readings import JIG_TEMPERATURE, PRESSURE
 from daemon.thinning import kept_rows
 
 SCHEMA = "presscell-export/1"
@@ -100,13 +101,20 @@ def with_metadata(table: pa.Table, values: dict[str, Any]) -> pa.Table:
 
 
 def _recorded(run: RunData, rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    records = {step.step_id: step.record for step in run.result.plan.steps if isinstance(step, CurrentStep | RestStep)}
+    steps = {step.step_id: step for step in run.result.plan.steps if isinstance(step, MeasuredStep)}
+    beside = {name: rows[name].to_numpy() for name in (PRESSURE, JIG_TEMPERATURE) if name in rows}
     step_count = rows["step_count"].to_numpy()
     elapsed, volt, ampere = (rows[name].to_numpy() for name in ("step_time_second", "voltage_volt", "current_ampere"))
     kept = np.ones(len(rows), np.bool_)
     for segment, step_id in zip(run.segments["segment"], run.segments["step_id"], strict=True):
         of_step = slice(*(int(np.searchsorted(step_count, segment, side=side)) for side in ("left", "right")))
-        kept[of_step] = kept_rows(elapsed[of_step], volt[of_step], ampere[of_step], records[step_id])
+        step = steps.get(step_id)
+        kept[of_step] = kept_rows(
+            *(elapsed[of_step], volt[of_step], ampere[of_step]),
+            run.result.plan.record if step is None else step.record,
+            first=() if step is None else step.record_first,
+            beside={name: values[of_step] for name, values in beside.items()},
+        )
     return kept
 
 

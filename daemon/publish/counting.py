@@ -30,7 +30,8 @@ class CycleCounter:
     def open_halves(self) -> tuple[str, ...]:
         """The halves of the cycle that is not final."""
         final_end = self.last.end_run_time_second if self.last else -1.0
-        return tuple(record.half or "" for record in self._halves if record.end_run_time_second > final_end)
+        halves = (record.half or "" for record in self._halves if record.end_run_time_second > final_end)
+        return tuple(dict.fromkeys(halves))
 
     def add(self, record: SegmentRecord) -> list[Cycle]:
         """The cycles this segment makes final."""
@@ -46,7 +47,9 @@ class CycleCounter:
     def _take(self, *, over: bool) -> list[Cycle]:
         table = cycle_table(self._halves, self._plan.cell, self._plan.cycle_starts_with)
         fresh = table[1:] if self.last else table
-        complete = bool(fresh) and None not in (fresh[-1].charge_capacity_mAh_g, fresh[-1].discharge_capacity_mAh_g)
+        capacities = (fresh[-1].charge_capacity_mAh_g, fresh[-1].discharge_capacity_mAh_g) if fresh else (None,)
+        # A half that was cut short may yet go on.
+        complete = None not in capacities and not self._halves[-1].abnormal and self._halves[-1].cycle is None
         final = [self._numbered(cycle) for cycle in (fresh if over or complete else fresh[:-1])]
         if final:
             began_second = final[-1].start_run_time_second
@@ -56,5 +59,7 @@ class CycleCounter:
     def _numbered(self, cycle: Cycle) -> Cycle:
         before = self.last
         in_block = before.cycle_in_block + 1 if before and before.block == cycle.block else 1
-        self.last = msgspec.structs.replace(cycle, cycle_count=self.counted + 1, cycle_in_block=in_block)
+        is_counted = self._plan.counts_explicitly
+        count = cycle.cycle_count if is_counted else self.counted + 1
+        self.last = msgspec.structs.replace(cycle, cycle_count=count, cycle_in_block=in_block)
         return self.last

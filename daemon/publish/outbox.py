@@ -19,7 +19,7 @@ from daemon.publish.counting import CycleCounter
 from daemon.publish.cursors import Cursors
 from daemon.publish.payloads import Message, Origin, Span
 from daemon.publish.topics import RigTopics
-from daemon.run_state import Run
+from daemon.run_state import Phase, Run
 from daemon.store.blocks import Block
 from daemon.store.reading import read_journal, read_snapshot
 from daemon.store.records import JournalEntry, RunHeader
@@ -231,11 +231,20 @@ class Outbox:
 
     def _fold(self, entry: JournalEntry) -> list[Cycle]:
         """The cycles an entry makes final."""
-        if entry.kind == "made_safe":
+        if entry.kind == "made_safe" and self._ended_with(entry.seq):
             self._over = True
             return self._cycles.finish()
         event = decode_event(entry.body) if entry.kind == "segment_ended" else None
         return self._cycles.add(event.record) if isinstance(event, SegmentEnded) else []
+
+    def _ended_with(self, seq: int) -> bool:
+        """Whether the run ended with this entry: one that is held was made safe, too."""
+        run_file = self._file()
+        with run_file.reading():
+            snapshot = read_snapshot(run_file)
+        if snapshot is None or snapshot.journal_seq != seq:
+            return False
+        return stored_run(self._path, snapshot).phase is Phase.FINISHED
 
     def _event(self, entry: JournalEntry) -> Message:
         happened = {"unix_time_second": entry.utc_second, "test_time_second": entry.run_time_second}

@@ -187,6 +187,18 @@ def _told(kind: str, data: Mapping[str, Any]) -> tuple[str, str]:
             return "warning", f"stop asked for by {data.get('by')}"
         case "instrument_failed":
             return "error", f"{data.get('role')}: {data.get('text')}"
+        case "pause_requested":
+            after = data.get("after")
+            return "warning", f"pause asked for by {data.get('by')}" + (f", after this {after}" if after else "")
+        case "resume_requested" | "skip_requested":
+            return "info", f"{kind.removesuffix('_requested')} asked for by {data.get('by')}"
+        case "link_changed":
+            severity = "info" if data.get("state") == "connected" else "warning"
+            return severity, f"{data.get('role')}: {data.get('text')}"
+        case "warned":
+            return "warning", str(data.get("text"))
+        case "silent":
+            return "warning", f"no {data.get('quantity')} for {data.get('age_second', 0):.0f} s"
         case "made_safe" if not data.get("verified"):
             return "critical", f"the cell may still be driven: {data.get('text')}"
         case "made_safe":
@@ -209,6 +221,10 @@ def state_of(run: Run | None) -> str:
     """`ready`, `running`, `holding` (a person must decide) or `faulted`."""
     if run is None:
         return "ready"
+    if run.unsafe:
+        return "faulted"
+    if run.phase in (Phase.HALTING, Phase.HOLDING):
+        return "holding"
     match run.outcome:
         case Outcome.HELD:
             return "holding"
@@ -235,10 +251,10 @@ def run_progress(origin: Origin, names: Mapping[str, str], run: Run, cycle_count
                 "started_unix_time_second": origin.started_utc_second,
                 "phase": str(run.phase),
                 "outcome": None if run.outcome is None else str(run.outcome),
-                "reason": run.reason or None,
+                "reason": run.why or None,
                 "cycle_count": cycle_count,
                 "step_count": run.segment,
-                "step_id": step.step_id,
+                "step_id": run.step_id,
                 "step_type": str(step.__struct_config__.tag),
                 "step_line": step.line,
                 "block": step.block,
@@ -279,9 +295,15 @@ def alarms(run: Run) -> dict[str, tuple[str, str]]:
     for warning in run.warnings:
         name = warning.partition(":")[0]
         found[f"interlock-{as_id(name)}"] = ("warning", warning)
-    if run.outcome in (Outcome.TRIPPED, Outcome.HELD, Outcome.FAILED):
-        severity = "warning" if run.outcome is Outcome.HELD else "critical"
-        found[f"run-{run.outcome}"] = (severity, run.reason)
+    outcome = Outcome.HELD if run.phase in (Phase.HALTING, Phase.HOLDING) else run.outcome
+    if outcome in (Outcome.TRIPPED, Outcome.HELD, Outcome.FAILED):
+        severity = "warning" if outcome is Outcome.HELD else "critical"
+        found[f"run-{outcome}"] = (severity, run.reason)
+    if run.fold.hold_after_half:
+        found["hold-after-half"] = ("warning", f"held when this half-cycle has ended: {run.fold.hold_after_half}")
+    if run.unsafe:
+        found["not-verified-safe"] = ("critical", run.unsafe)
+    found |= {f"link-{as_id(role)}": ("warning", f"{role}: {text}") for role, text in run.links.items()}
     return found
 
 

@@ -17,7 +17,7 @@ from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec
 from matplotlib.ticker import MaxNLocator
 
 from daemon.cell_rows import Floats
-from daemon.cycles import cycle_numbers
+from daemon.cycles import numbers_of
 from daemon.events import SegmentRecord
 from daemon.reader import RunData, executed_segments
 from daemon.report.decimation import drawn_line
@@ -198,12 +198,13 @@ class _Curve:
 def _curves(run: RunData) -> list[_Curve]:
     """Of each rate, the last whole cycle, or the last when none is whole; a current without a rate counts as one."""
     segments = executed_segments(run.result)
-    counts = cycle_numbers((segment.half for segment in segments), run.result.plan.cycle_starts_with)
+    counts = numbers_of(segments, run.result.plan.cycle_starts_with)
     by_cycle: dict[int, list[SegmentRecord]] = {}
     for count, segment in zip(counts, segments, strict=True):
         if segment.half is not None and segment.rows > 1:
             by_cycle.setdefault(count, []).append(segment)
-    whole = {cycle.cycle_count for cycle in run.result.cycles if "unfinished" not in cycle.flags}
+    spoilt = {"unfinished", "interrupted"}
+    whole = {cycle.cycle_count for cycle in run.result.cycles if not spoilt & set(cycle.flags)}
     chosen: dict[float | None, int] = {}
     for count, halves in by_cycle.items():
         rate_C = halves[0].rate_C
@@ -333,6 +334,8 @@ def _title(figure: Figure, run: RunData) -> None:
     facts = [described, protocol, run.metadata["run"]["started_utc"][:16].replace("T", " ") + " UTC", run.run_id]
     if result.outcome != "completed":
         facts.append(result.outcome)
+    if header.without_acceptance:
+        facts.append(f"without acceptance: {header.without_acceptance}")
     figure.text(LEFT, 0.921, "   ·   ".join(fact for fact in facts if fact), fontsize=8.5, color=FAINT, va="center")
     if run.is_simulated:
         figure.text(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from daemon.events import BlockStored
+from daemon.events import BlockStored, ReadingsStored
 from daemon.store.blocks import Block, decode_block, encode_packed, join_blocks, same_rows
 from daemon.store.records import checksum, decode_pack, encode_pack, journal_entry
 
@@ -18,9 +18,9 @@ FULL_BATCH_ROWS = 131_072
 """A packed block of so many rows is never touched again."""
 
 FULL_PACK_ENTRIES = 64
-"""Journal entries of stored blocks are packed when there are so many."""
+"""Journal entries that say that rows were stored are packed when there are so many."""
 
-BLOCK_STORED_KIND = str(BlockStored.__struct_config__.tag)
+ROWS_STORED_KINDS = tuple(str(event.__struct_config__.tag) for event in (BlockStored, ReadingsStored))
 
 
 class Compaction(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +40,7 @@ class Compaction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compact_segment(run_file: RunFile, stream: str, segment: int) -> Compaction:
-    """What `RunFile.compact_segment` does; the journal's entries of stored blocks are packed along with the rows."""
+    """What `RunFile.compact_segment` does; the journal's entries of stored rows are packed along with them."""
     done = Compaction()
     with run_file.writing(f"compacting segment {segment} of {stream}"):
         for blocks in _groups(_unfinished(run_file, stream, segment)):
@@ -98,8 +98,10 @@ def _replace(run_file: RunFile, group: list[tuple[Block, int, int]]) -> Compacti
 
 
 def _pack_journal(run_file: RunFile) -> Compaction:
-    query = "SELECT seq, run_time_second, utc_second, kind, body, checksum FROM journal WHERE kind = ? ORDER BY seq"
-    rows = run_file.connection.execute(query, (BLOCK_STORED_KIND,)).fetchall()
+    query = (
+        "SELECT seq, run_time_second, utc_second, kind, body, checksum FROM journal WHERE kind IN (?, ?) ORDER BY seq"
+    )
+    rows = run_file.connection.execute(query, ROWS_STORED_KINDS).fetchall()
     if len(rows) < FULL_PACK_ENTRIES:
         return Compaction()
     entries = [journal_entry(run_file.path, row) for row in rows]
@@ -107,7 +109,7 @@ def _pack_journal(run_file: RunFile) -> Compaction:
     if decode_pack(data) != entries:
         return Compaction(refused=("journal entries come back changed",))
     first, last = entries[0].seq, entries[-1].seq
-    run_file.connection.execute("DELETE FROM journal WHERE kind = ? AND seq <= ?", (BLOCK_STORED_KIND, last))
+    run_file.connection.execute("DELETE FROM journal WHERE kind IN (?, ?) AND seq <= ?", (*ROWS_STORED_KINDS, last))
     run_file.connection.execute(
         "INSERT INTO journal_pack VALUES (?, ?, ?, ?)", (first, last, data, checksum(data, first, last))
     )

@@ -50,7 +50,8 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
 
     Its run time is 0 at `zero_second` of the clock of `clock_epoch`. `instruments` is role → maker, model,
     serial_number, firmware; `pressure_calibration` is how displayed loads became pressure, empty without a load cell.
-    `station_sha256` is of the station file, empty where there is none.
+    `station_sha256` is of the station file, empty where there is none; `without_acceptance` is why somebody let it run
+    for days on a potentiostat that was not accepted, empty where that was not asked.
     """
 
     run_id: str
@@ -72,6 +73,7 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     instruments: dict[str, dict[str, str]]
     pressure_calibration: dict[str, float | str | None] = {}
     station_sha256: str = ""
+    without_acceptance: str = ""
 
 
 class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):

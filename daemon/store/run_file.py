@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import msgspec
 
+from daemon.crash_points import reach
 from daemon.store.blocks import CELL_SCHEMA, Block, StreamSchema, check_block, decode_block, encode_block
 from daemon.store.compaction import Compaction, compact_segment
 from daemon.store.errors import StoreError, damaged, sqlite_told_as_store_error
@@ -32,6 +33,10 @@ from daemon.store.records import (
 )
 
 BUSY_TIMEOUT_SECOND = 5.0
+CHECKED_TABLES = ("header", "stream", "ends", "snapshot", "journal", "block")
+"""Before a file is written on. The packs of journal entries are by far the most of a long run, and each has its own
+checksum: they are checked when they are read, so that taking a run up takes no longer the longer it is.
+"""
 
 _decode_header = msgspec.json.Decoder(RunHeader).decode
 _decode_schema = msgspec.json.Decoder(StreamSchema).decode
@@ -235,7 +240,9 @@ class RunFile:
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                reach("before_commit")
                 self.connection.execute("COMMIT")
+                reach("after_commit")
             except BaseException:
                 with suppress(sqlite3.Error):
                     self.connection.execute("ROLLBACK")
@@ -330,9 +337,10 @@ def _rename_durably(source: Path, target: Path) -> None:
 
 
 def _prepare_for_writing(path: Path, connection: sqlite3.Connection) -> None:
-    [(complaint,)] = connection.execute("PRAGMA quick_check(1)").fetchall()
-    if complaint != "ok":
-        raise damaged(path, "it is damaged: " + " ".join(str(complaint).split()))
+    for table in CHECKED_TABLES:
+        complaint = connection.execute(f"PRAGMA quick_check({table})").fetchone()[0]
+        if complaint != "ok":
+            raise damaged(path, f"it is damaged: {table}: " + " ".join(str(complaint).split()))
     [(mode,)] = connection.execute("PRAGMA journal_mode = WAL").fetchall()
     if mode != "wal":
         raise StoreError(path, f"it can't be switched to write-ahead logging, only {mode}", "put it on a local disk")

@@ -11,7 +11,8 @@ import numpy as np
 from drivers.roles import Floats, Identity, Integers, ReadingBlock
 
 ELEMENTS = "REL,READ,SOUR,SOURSTAT,STAT"
-"""What is read of each row: seconds since the buffer's first reading, voltage, current read back, two status words."""
+"""What is read of each row: seconds since the buffer's first reading, what is measured, the source read back (one a
+voltage, the other a current), two status words."""
 
 OVERFLOW = 9.9e37
 """What stands for a reading that overflowed. Source: 2461-901-01 Rev A."""
@@ -94,6 +95,11 @@ def language(reply: str) -> str:
     return reply
 
 
+def power_was_cycled(reply: str) -> bool:
+    """The reply to `*ESR?`, which forgets it by answering."""
+    return bool(count(reply) & POWER_ON_BIT)
+
+
 def event_entry(reply: str) -> EventEntry:
     """The reply to `:SYST:ERR?`: `code,"text;type;time"`."""
     parts = _ERROR.fullmatch(reply)
@@ -147,24 +153,26 @@ def _look(state: list[str], events: list[str], output: list[str], rows: list[str
 
 
 def row_block_reader(
-    *, first_index: int, row_count: int, voltage_volt: float, current_ampere: float
+    *, first_index: int, row_count: int, voltage_volt: float, current_ampere: float, measures_current: bool = False
 ) -> Callable[[str], ReadingBlock]:
     """A reader of `row_count` rows of `ELEMENTS`, row-major.
 
-    A reading beyond `voltage_volt` or `current_ampere` in size, an overflow or a questionable one becomes NaN.
-    The reader raises `ValueError` on a wrong number of values, anything that is no number, times that fall, or status
-    words that are none.
+    What was measured is the voltage and the source's value the current, or the other way round. A reading beyond
+    `voltage_volt` or `current_ampere` in size, an overflow or a questionable one becomes NaN. The reader raises
+    `ValueError` on a wrong number of values, anything that is no number, times that fall, or status words that are
+    none.
     """
 
     def read(reply: str) -> ReadingBlock:
         columns = np.ascontiguousarray(_numbers(reply, row_count * _COLUMNS).reshape(row_count, _COLUMNS).T)
-        elapsed, voltage, current = columns[0], columns[1], columns[2]
+        elapsed, measured = columns[0], columns[1]
+        voltage, current = (columns[2], measured) if measures_current else (measured, columns[2])
         if not (elapsed[0] >= 0 and np.isfinite(elapsed[-1]) and (np.diff(elapsed) >= 0).all()):
             raise ValueError("times that are negative or fall")
         source_status, reading_status = _status(columns[3]), _status(columns[4])
-        is_none = ~(np.abs(voltage) <= voltage_volt) | (reading_status & QUESTIONABLE_BIT != 0)
-        voltage[is_none] = np.nan
+        voltage[~(np.abs(voltage) <= voltage_volt)] = np.nan
         current[~(np.abs(current) <= current_ampere)] = np.nan
+        measured[reading_status & QUESTIONABLE_BIT != 0] = np.nan
         return ReadingBlock(first_index, elapsed, voltage, current, source_status, reading_status)
 
     return read

@@ -15,7 +15,7 @@ from drivers.errors import (
     RefusedError,
     WrongInstrumentError,
 )
-from drivers.keithley import codec, programs
+from drivers.keithley import blocks, codec, programs
 from drivers.keithley.programs import Check, CommandGroup
 from drivers.roles import Identity, PotentiostatLimits, ReadingBlock, SegmentLook, SegmentProgram, SegmentState
 from drivers.session import Query, Session
@@ -24,11 +24,12 @@ MANUAL = "2461-901-01 Rev A, section 6; 2450-901-01 Rev B"
 
 IDENTITY = Query("*IDN?", codec.identity, source="2461-901-01 Rev A, common commands")
 LANGUAGE = Query("*LANG?", codec.language, source="2461-901-01 Rev A, common commands")
+EVENT_STATUS = Query("*ESR?", codec.power_was_cycled, source="2461-901-01 Rev A, appendix on status")
 NEXT_ERROR = Query(":SYST:ERR?", codec.event_entry, source=MANUAL)
 
 LOOK_QUERIES = (
-    (':TRIG:STAT?;*ESR?;:OUTP?;:TRAC:ACT? "{token}"', codec.look_state_first),
-    ('*ESR?;:TRIG:STAT?;:OUTP?;:TRAC:ACT? "{token}"', codec.look_state_late),
+    (':TRIG:STAT?;*ESR?;:OUTP?;:TRAC:ACT? "{buffer}"', codec.look_state_first),
+    ('*ESR?;:TRIG:STAT?;:OUTP?;:TRAC:ACT? "{buffer}"', codec.look_state_late),
 )
 """One look in two orders, taken in turn: a reply to the last look is then never one to this. Source: `MANUAL`.
 
@@ -36,7 +37,7 @@ The trigger model's state comes before the output in both: a segment that ends b
 ended with the output on.
 """
 
-ROWS_QUERY = ':TRAC:DATA? {first},{last},"{token}",' + codec.ELEMENTS
+ROWS_QUERY = ':TRAC:DATA? {first},{last},"{buffer}",' + codec.ELEMENTS
 """Source: `MANUAL`; not destructive, possible while the trigger model runs."""
 
 MAKERS = frozenset({"KEITHLEY INSTRUMENTS", "KEITHLEY INSTRUMENTS INC."})
@@ -82,7 +83,7 @@ class KeithleySMU:
         self._serial_number = serial_number
         self._terminals = terminals
         self._turn = asyncio.Lock()
-        self._known_tokens: set[str] = set()
+        self._buffers: dict[str, str] = {}
         self._last_read: dict[str, tuple[int, float]] = {}
         self._started_second: dict[str, float] = {}
         self._power_was_cycled = False
@@ -144,7 +145,7 @@ class KeithleySMU:
         if not 1 <= first_index <= last_index:
             raise OutOfRangeError(self.name, "first_index", first_index, 1, last_index)
         async with self._turn:
-            if token not in self._known_tokens and not await self._exists(token):
+            if token not in self._buffers and not await self._exists(token):
                 raise RefusedError(self.name, token, 0, "its rows are gone: the power was cycled")
             blocks = [
                 await self._read_rows(token, first, min(first + ROWS_PER_QUESTION - 1, last_index))
@@ -173,7 +174,7 @@ class KeithleySMU:
             await self._session.close()
 
     async def _connect(self) -> Identity:
-        self._known_tokens.clear()
+        self._buffers.clear()
         await self._session.open()
         found = await self._session.ask(IDENTITY)
         if not self._is_expected(found):
@@ -188,6 +189,8 @@ class KeithleySMU:
         if language != "SCPI":
             await self._session.close()
             raise WrongInstrumentError(self.name, "command language SCPI", f"{language} (*LANG SCPI, then restart it)")
+        # Read before a run begins, a power cycle of yesterday is never taken for one of today.
+        self._power_was_cycled |= await self._session.ask(EVENT_STATUS)
         return found
 
     def _is_expected(self, found: Identity) -> bool:
@@ -200,27 +203,34 @@ class KeithleySMU:
     async def _look(self, token: str) -> codec.Look:
         self._looks += 1
         text, read = LOOK_QUERIES[self._looks % 2]
-        if token not in self._known_tokens and not await self._exists(token):
+        if token not in self._buffers and not await self._exists(token):
             text = text.partition(";:TRAC")[0]
-        look = await self._session.ask(Query(text.format(token=token), read, source=MANUAL))
+        text = text.format(buffer=self._buffers.get(token))
+        look = await self._session.ask(Query(text, read, source=MANUAL))
         self._power_was_cycled |= look.power_was_cycled
-        if look.row_count is None and token in self._known_tokens:
-            self._known_tokens.discard(token)
+        if look.row_count is None and token in self._buffers:
+            del self._buffers[token]
             await self._drain_errors()
         return look
 
-    async def _exists(self, token: str, *first: str) -> bool:
+    async def _exists(self, token: str) -> bool:
+        for buffer in programs.buffer_names(token):
+            if await self._buffer_exists(buffer):
+                self._buffers[token] = buffer
+                return True
+        self._buffers.pop(token, None)
+        return False
+
+    async def _buffer_exists(self, buffer: str, *first: str) -> bool:
         # An unknown buffer has an error instead of a reply, so a second question follows whose reply looks different.
-        text = "\n".join([*first, f':TRAC:ACT? "{token}"', NEXT_ERROR.text])
+        text = "\n".join([*first, f':TRAC:ACT? "{buffer}"', NEXT_ERROR.text])
         answer = await self._session.ask(Query(text, codec.count_or_entry, source=MANUAL))
         if isinstance(answer, int):
             await self._session.next_answer(NEXT_ERROR)
-            self._known_tokens.add(token)
             return True
         if answer.code == 0:
             await self._session.reject(text, answer.text, "neither a count nor an error")
         await self._drain_errors()
-        self._known_tokens.discard(token)
         return False
 
     async def _drain_errors(self) -> list[codec.EventEntry]:
@@ -236,12 +246,15 @@ class KeithleySMU:
         await self._ensure_open_circuit()
         if exists and (await self._look(token)).row_count:
             return self._started_second.get(token, math.nan)
+        if exists and self._buffers[token] != programs.buffer_name(token, program):
+            await self._delete(token)
+            exists = False
         for group in programs.segment_groups(
             token, program, self.limits, buffer_exists=exists, terminals=self._terminals
         ):
             await self._carry_out(group)
         await self._load_blocks(token, program)
-        self._known_tokens.add(token)
+        self._buffers[token] = programs.buffer_name(token, program)
         self._last_read.pop(token, None)
         self._started_second[token] = self._now()
         await self._carry_out(CommandGroup("start", (":INIT",)))
@@ -249,18 +262,20 @@ class KeithleySMU:
 
     async def _load_blocks(self, token: str, program: SegmentProgram) -> None:
         try:
-            await self._carry_out(programs.block_group(token, program, measure_word=self._measure_word))
+            await self._carry_out(blocks.block_group(token, program, measure_word=self._measure_word))
         except RefusedError as error:
             if error.code != UNDEFINED_HEADER or self._measure_word == "MDIG":
                 raise
             self._measure_word = "MDIG"
-            await self._carry_out(programs.block_group(token, program, measure_word="MDIG"))
+            await self._carry_out(blocks.block_group(token, program, measure_word="MDIG"))
 
     async def _carry_out(self, group: CommandGroup) -> None:
         error_count, *values = await self._ask_checks(group, Check(":SYST:ERR:COUN?", 0))
         if error_count or len(values) < len(group.checks):
             entries = await self._drain_errors()
             if group.may_be_unknown and {entry.code for entry in entries} == {UNDEFINED_HEADER}:
+                return
+            if group.may_fail and entries:
                 return
             if not entries:
                 why = f"{error_count} errors of which none is queued, {len(values)} values of {len(group.checks)}"
@@ -291,18 +306,22 @@ class KeithleySMU:
             await self._starve()
 
     async def _starve(self) -> None:
-        group, smallest_ampere = programs.safe_group(), self.limits.current_ranges[0].full_scale_ampere
-        await self._session.tell(f":SOUR:CURR 0\n:SOUR:CURR:RANG {smallest_ampere:g}")
-        current_ampere, *values = await self._ask_checks(group, Check(":SOUR:CURR?", 0.0))
+        safe, starving = programs.safe_group(), programs.starving_group(self.limits)
+        await self._session.tell("\n".join(starving.commands))
+        values = await self._ask_checks(safe, *starving.checks)
+        starved, opened = values[: len(starving.checks)], values[len(starving.checks) :]
         try:
-            self._compare(group, values)
+            self._compare(safe, opened)
         except RefusedError as error:
-            why = f"the output does not open ({error.text}); its current was set to 0 and reads {current_ampere} A"
+            read = ", ".join(f"{check.query} {value}" for check, value in zip(starving.checks, starved, strict=False))
+            why = f"the output does not open ({error.text}); its current was set as low as it goes: {read}"
             raise RefusedError(self.name, ":OUTP OFF", 0, why) from error
 
     async def _delete(self, token: str) -> None:
-        if await self._exists(token, f':TRAC:DEL "{token}"'):
-            raise RefusedError(self.name, f':TRAC:DEL "{token}"', 0, "the buffer is still there")
+        known = self._buffers.pop(token, None)
+        for buffer in (known,) if known else programs.buffer_names(token):
+            if await self._buffer_exists(buffer, f':TRAC:DEL "{buffer}"'):
+                raise RefusedError(self.name, f':TRAC:DEL "{buffer}"', 0, "the buffer is still there")
         self._last_read.pop(token, None)
         self._started_second.pop(token, None)
 
@@ -320,8 +339,9 @@ class KeithleySMU:
             row_count=last - first + 1,
             voltage_volt=self.limits.voltage_volt * self.limits.range_overreach,
             current_ampere=self.limits.largest_current_ampere,
+            measures_current=self._buffers[token].endswith(programs.CURRENT_MARK),
         )
-        question = ROWS_QUERY.format(first=first, last=last, token=token)
+        question = ROWS_QUERY.format(first=first, last=last, buffer=self._buffers[token])
         block = await self._session.ask(Query(question, read, source=MANUAL))
         elapsed = block.elapsed_second
         if first == 1 and elapsed[0] > _FIRST_ELAPSED_SECOND:

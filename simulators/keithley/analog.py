@@ -93,8 +93,8 @@ class FrontEnd:
     volt_noise: NoiseStream
     ampere_noise: NoiseStream
 
-    def read(self, true_volt: Floats, true_ampere: float, first_number: int) -> tuple[Floats, Floats]:
-        """Readings and source values, shape (n,), for true voltages at a constant true current.
+    def read(self, true_volt: Floats, true_ampere: Floats, first_number: int) -> tuple[Floats, Floats]:
+        """Readings and source values, shape (n,), for true voltages and currents.
 
         `first_number` is how many readings were made since power-on; it picks the noise.
         """
@@ -104,7 +104,7 @@ class FrontEnd:
         if wanted & {"VOLT", "RES"}:
             volts = self.volt.read(true_volt, self.volt_noise.at(first_number, count))
         if wanted & {"CURR", "RES"}:
-            amperes = self.ampere.read(np.full(count, true_ampere), self.ampere_noise.at(first_number, count))
+            amperes = self.ampere.read(true_ampere, self.ampere_noise.at(first_number, count))
         shown = {"VOLT": volts, "CURR": amperes}
         reading = _ohms(volts, amperes) if self.sense == "RES" else shown[self.sense]
         source = shown[self.source] if self.reads_back else np.full(count, self.level)

@@ -83,11 +83,13 @@ def _ask(instrument: Instrument, call: Call, *, key: str) -> str:
 
 
 def _enter_source(table: CommandTable[Instrument]) -> None:
+    table.add(":SOURce[1]:DELay", _set_delays)
     for name, word in SOURCE_FUNCTIONS.items():
         header, key = f":SOURce[1]:{word}", f"SOUR:{name}"
         limit = "VLIM" if name == "CURR" else "ILIM"
         level = f"{header}[:LEVel][:IMMediate][:AMPLitude]"
         _enter_setting(table, level, f"{key}:LEV", partial(_set_level, name=name))
+        _enter_setting(table, f"{header}:DELay", f"{key}:DEL", partial(_set_delay, name=name))
         table.add(f"{header}:RANGe", partial(_set_source_range, name=name))
         table.add(f"{header}:RANGe?", partial(_ask_source_range, name=name))
         _enter_setting(table, f"{header}:RANGe:AUTO", f"{key}:RANG:AUTO", partial(_set_source_auto, name=name))
@@ -95,6 +97,17 @@ def _enter_source(table: CommandTable[Instrument]) -> None:
         table.add(f"{header}:{limit}[:LEVel]:TRIPped?", partial(_ask_tripped, name=name))
         _enter_setting(table, f"{header}:PROTection[:LEVel]", "SOUR:PROT")
         table.add(f"{header}:PROTection[:LEVel]:TRIPped?", _ask_protecting)
+
+
+def _set_delays(instrument: Instrument, call: Call) -> None:
+    """A delay for both functions at once; it switches the automatic one off."""
+    for name in SOURCE_FUNCTIONS:
+        _set_delay(instrument, call, name=name)
+
+
+def _set_delay(instrument: Instrument, call: Call, *, name: str) -> None:
+    _set(instrument, call, key=f"SOUR:{name}:DEL")
+    instrument.settings.put(f"SOUR:{name}:DEL:AUTO", value=False)
 
 
 def _set_level(instrument: Instrument, call: Call, *, name: str) -> None:
@@ -176,6 +189,11 @@ def _enter_sense(table: CommandTable[Instrument]) -> None:
         _enter_setting(table, f"{header}:RSENse", f"SENS:{name}:RSEN", partial(_set_remote_sense, name=name))
         table.add(f"{header}:RANGe[:UPPer]", partial(_set_sense_range, name=name))
         table.add(f"{header}:RANGe[:UPPer]?", partial(_ask, key=f"SENS:{name}:RANG"))
+        table.add(f"{header}:RELative:ACQuire", partial(_acquire_relative, name=name))
+        for limit in (1, 2):
+            failed = f":CALCulate2:{word}:LIMit{limit}"
+            table.add(f"{failed}:FAIL?", partial(_ask_failed, name=name, limit=limit))
+            table.add(f"{failed}:CLEar[:IMMediate]", partial(_clear_failed, name=name, limit=limit))
         table.add(f"{header}:RANGe:AUTO:ULIMit?", partial(_ask, key=f"SENS:{name}:RANG"))
 
 
@@ -205,6 +223,27 @@ def _set_sense_range(instrument: Instrument, call: Call, *, name: str) -> None:
         full_scale = _read_range(call, _ranges(instrument, name))
     instrument.settings.put(f"SENS:{name}:RANG:AUTO", value=False)
     instrument.change(instrument.settings.table[f"SENS:{name}:RANG"], full_scale)
+
+
+def _acquire_relative(instrument: Instrument, _call: Call, *, name: str) -> None:
+    """Measure, and take the reading for the relative offset; of the function that is measured now."""
+    instrument.require_idle()
+    if instrument.settings.word("SENS:FUNC") != name:
+        raise CommandError(*SETTINGS_CONFLICT)
+    setting = instrument.settings.table[f"SENS:{name}:REL:STAT"]
+    was_on = instrument.settings.flag(setting.key)
+    instrument.change(setting, value=False)
+    instrument.settings.put(f"SENS:{name}:REL", instrument.measure_aside())
+    instrument.change(setting, was_on)
+
+
+def _ask_failed(instrument: Instrument, _call: Call, *, name: str, limit: int) -> str:
+    is_low, is_high = instrument.limits_failed.get((name, limit), (False, False))
+    return {(False, False): "NONE", (True, False): "LOW", (False, True): "HIGH"}.get((is_low, is_high), "BOTH")
+
+
+def _clear_failed(instrument: Instrument, _call: Call, *, name: str, limit: int) -> None:
+    instrument.limits_failed.pop((name, limit), None)
 
 
 def _enter_output(table: CommandTable[Instrument]) -> None:
@@ -250,8 +289,15 @@ def _enter_lists(
         lists(instrument).store(call.text(0), _index(call), values)
 
     def recall(instrument: Instrument, call: Call) -> None:
+        """With a list of the other kind at once, at the same index if none is said."""
         instrument.require_idle()
-        instrument.recall_now(lists(instrument), call.text(0), _index(call) or 1)
+        call.at_most(4)
+        index = _index(call) or 1
+        instrument.recall_now(lists(instrument), call.text(0), index)
+        if call.has(2):
+            own = lists(instrument)
+            other = instrument.sense_lists if own is instrument.source_lists else instrument.source_lists
+            instrument.recall_now(other, call.text(2), call.integer(3, 1, 300_000) if call.has(3) else index)
 
     def delete(instrument: Instrument, call: Call) -> None:
         instrument.require_idle()
@@ -259,11 +305,12 @@ def _enter_lists(
 
     def query(instrument: Instrument, call: Call) -> str:
         values = lists(instrument).recall(call.text(0), _index(call) or 1)
-        separator = call.text(2) if call.has(2) else ","
+        separator = {1: ",", 2: ";", 3: "\n"}[call.integer(2, 1, 3) if call.has(2) else 1]
         return separator.join(f"{key}={value}" for key, value in values.items())
 
     def catalog(instrument: Instrument, _call: Call) -> str:
-        return ",".join(lists(instrument).names())
+        """One name each time, then an empty one; whether in quotes is [unverified]."""
+        return lists(instrument).next_name()
 
     prefix = f"{header}:CONFiguration:LIST"
     table.add(f"{prefix}:CREate", create)

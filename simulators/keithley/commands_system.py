@@ -41,6 +41,8 @@ def enter(table: CommandTable[Instrument]) -> None:
     _enter_status(table)
     for header in _SILENT:
         table.add(header, lambda _instrument, _call: None)
+    table.add(":SYSTem:POSetup", _set_power_on_setup)
+    table.add(":SYSTem:POSetup?", lambda instrument, _call: instrument.settings.word("SYST:POS"))
     table.add(":SYSTem:TIME", _set_time)
     table.add(":SYSTem:TIME?", _time)
     table.add(":SYSTem:VERSion?", lambda _instrument, _call: "1996.0")
@@ -49,8 +51,10 @@ def enter(table: CommandTable[Instrument]) -> None:
 
 def _enter_common(table: CommandTable[Instrument]) -> None:
     table.add("*IDN?", _identity)
-    table.add("*LANG", lambda _instrument, call: _ignore(call.word(0, ("SCPI", "TSP", "SCPI2400"))))
-    table.add("*LANG?", lambda _instrument, _call: "SCPI")
+    table.add("*LANG", _set_language)
+    table.add("*LANG?", lambda instrument, _call: instrument.stored_language)
+    table.add("*SAV", lambda instrument, call: instrument.save(call.integer(0, 0, 4)))
+    table.add("*RCL", _recall_setup)
     table.add("*RST", lambda instrument, _call: instrument.reset())
     table.add("*CLS", _clear_all)
     table.add("*ESR?", _standard_event)
@@ -66,12 +70,26 @@ def _enter_common(table: CommandTable[Instrument]) -> None:
     table.add("*TST?", lambda _instrument, _call: "0")
 
 
-def _ignore(_value: object) -> None:
-    return None
+def _set_language(instrument: Instrument, call: Call) -> None:
+    """Stored over power cycles; it acts after the next one."""
+    instrument.stored_language = call.word(0, ("SCPI", "TSP", "SCPI2400"))
+
+
+def _recall_setup(instrument: Instrument, call: Call) -> None:
+    instrument.require_idle()
+    instrument.recall_setup(call.integer(0, 0, 4))
+
+
+def _set_power_on_setup(instrument: Instrument, call: Call) -> None:
+    name = call.word(0, ("RST", "SAV0", "SAV1", "SAV2", "SAV3", "SAV4"))
+    instrument.settings.put("SYST:POS", name)
+    instrument.start_with(None if name == "RST" else int(name[-1]))
 
 
 def _identity(instrument: Instrument, _call: Call) -> str:
-    return f"KEITHLEY INSTRUMENTS,MODEL {instrument.model.name},{instrument.serial_number},{instrument.firmware}"
+    """The maker has an INC. behind it with firmware 1.0 [manual 2450B]."""
+    maker = "KEITHLEY INSTRUMENTS" + (" INC." if instrument.firmware.startswith("1.0.") else "")
+    return f"{maker},MODEL {instrument.model.name},{instrument.serial_number},{instrument.firmware}"
 
 
 def _clear_all(instrument: Instrument, _call: Call) -> None:
@@ -99,9 +117,7 @@ def _want_completion(instrument: Instrument, _call: Call) -> None:
 
 
 def _status_byte(instrument: Instrument, _call: Call) -> str:
-    instrument.complete_operations()
-    waits = instrument.events_log.count(EventKind.ERROR) > 0
-    return str(instrument.status.byte(error_waits=waits, message_waits=instrument.message_waits))
+    return str(instrument.status_byte(message_waits=instrument.message_waits))
 
 
 def _enter_log(table: CommandTable[Instrument]) -> None:
@@ -162,7 +178,13 @@ def _enter_group(table: CommandTable[Instrument], name: str, header: str) -> Non
     table.add(f"{header}:CONDition?", lambda instrument, _call: str(group(instrument).condition))
     table.add(f"{header}:ENABle", set_enable)
     table.add(f"{header}:ENABle?", lambda instrument, _call: str(group(instrument).enable))
+
+    def read_map(instrument: Instrument, call: Call) -> str:
+        pair = group(instrument).mapping.get(call.integer(0, 0, 14), (0, 0))
+        return f"{pair[0]},{pair[1]}"
+
     table.add(f"{header}:MAP", set_map)
+    table.add(f"{header}:MAP?", read_map)
 
 
 def _set_time(instrument: Instrument, call: Call) -> None:

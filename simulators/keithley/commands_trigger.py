@@ -8,7 +8,7 @@ from simulators.keithley.blocks import INFINITE, Block
 from simulators.keithley.elements import number_format
 from simulators.keithley.events import ILLEGAL_VALUE, OUT_OF_RANGE, SETTINGS_CONFLICT, CommandError
 from simulators.keithley.instrument import Instrument
-from simulators.keithley.scpi import Call, CommandTable
+from simulators.keithley.scpi import Call, CommandTable, match_word
 from simulators.keithley.timers import EVENT_NAMES, Timer
 
 MOST_BLOCKS = 255
@@ -246,9 +246,34 @@ def _load(instrument: Instrument, call: Call) -> None:
             delay_ns = _delay_ns(call, 2) if call.has(2) else 0
             _prepare_duration(instrument, call.number(1, 167e-9, 100e3))
             made = templates.duration_loop(delay_ns, buffer)
+        case "LOOPUNTILEVENT":
+            made = _loop_until_event(instrument, call)
+        case "CONFIGLIST":
+            made = _configuration_list(instrument, call)
         case _:
             raise CommandError(*ILLEGAL_VALUE)
     instrument.trigger_model.load(made, instrument.now_ns)
+
+
+def _loop_until_event(instrument: Instrument, call: Call) -> dict[int, Block]:
+    """`event,position[,clear][,delay[,"buffer"]]`; the position is in per cent of the buffer."""
+    event, position = call.word(1, EVENT_NAMES), call.number(2, 0.0, 100.0)
+    clears = call.has(3) and match_word(call.at(3), ("ENTer", "NEVer")) is not None
+    following = 4 if clears else 3
+    buffer = instrument.buffers.get(_buffer_name(instrument, call, following + 1))
+    delay_ns = _delay_ns(call, following) if call.has(following) else 0
+    after = round(buffer.capacity * (1 - position / 100))
+    return templates.loop_until_event(event, delay_ns, buffer.name, after)
+
+
+def _configuration_list(instrument: Instrument, call: Call) -> dict[int, Block]:
+    """`"measureList"[,"sourceList"[,delay[,"buffer"]]]`."""
+    measure_list, source_list = call.text(1), call.text(2) if call.has(2) else None
+    points = len(instrument.sense_lists.get(measure_list))
+    if source_list is not None:
+        points = max(points, len(instrument.source_lists.get(source_list)))
+    delay_ns = _delay_ns(call, 3) if call.has(3) else 0
+    return templates.configuration_list(measure_list, source_list, points, delay_ns, _buffer_name(instrument, call, 4))
 
 
 def _prepare_duration(instrument: Instrument, second: float) -> None:
@@ -266,6 +291,12 @@ def _enter_timers(table: CommandTable[Instrument]) -> None:
     table.add(f"{header}:STARt:STIMulus?", lambda instrument, call: _timer(instrument, call).stimulus)
     table.add(f"{header}:STARt:GENerate", _set_generate)
     table.add(f"{header}:STARt:GENerate?", lambda instrument, call: str(int(_timer(instrument, call).generate)))
+    for word, name, largest in (
+        ("SEConds", "start_second", 2_147_483_647.0),
+        ("FRACtional", "start_fraction", 0.999_999),
+    ):
+        table.add(f"{header}:STARt:{word}", partial(_set_start, name=name, largest=largest))
+        table.add(f"{header}:STARt:{word}?", partial(_ask_start, name=name))
     table.add(f"{header}:STARt:OVERrun?", lambda instrument, call: str(int(_timer(instrument, call).overrun)))
     table.add(f"{header}:STATe", _set_enabled)
     table.add(f"{header}:STATe?", lambda instrument, call: str(int(_timer(instrument, call).enabled)))
@@ -305,11 +336,19 @@ def _set_generate(instrument: Instrument, call: Call) -> None:
     _idle_timer(instrument, call).generate = call.flag(0)
 
 
+def _set_start(instrument: Instrument, call: Call, *, name: str, largest: float) -> None:
+    setattr(_idle_timer(instrument, call), name, call.number(0, 0.0, largest, 0.0))
+
+
+def _ask_start(instrument: Instrument, call: Call, *, name: str) -> str:
+    return number_format(0) % float(getattr(_timer(instrument, call), name))
+
+
 def _set_enabled(instrument: Instrument, call: Call) -> None:
     instrument.require_idle()
     timer, on = _timer(instrument, call), call.flag(0)
     if on:
-        timer.enable(instrument.now_ns)
+        timer.enable(instrument.now_ns, instrument.clock_offset_ns)
     else:
         timer.disable(instrument.now_ns)
 

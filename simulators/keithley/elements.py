@@ -58,6 +58,15 @@ def encode(buffer: ReadingBuffer, readings: Readings, names: tuple[str, ...], se
     return b"#0" + np.column_stack(columns).astype(order + size).tobytes()
 
 
+def readings_text(buffer: ReadingBuffer) -> list[str]:
+    """All readings of a buffer, as `REL,READ,SOUR` with 10 digits each."""
+    held = buffer.rows(1, buffer.count) if buffer.count else None
+    if held is None:
+        return []
+    columns = (buffer.relative_second(held).tolist(), held.reading.tolist(), held.source.tolist())
+    return ["{:.9E},{:.9E},{:.9E}".format(*row) for row in zip(*columns, strict=True)]
+
+
 def number_format(precision: int) -> str:
     """The printf format of a number; precision 0 is the automatic one, 7 significant digits."""
     return f"%.{(precision or 7) - 1}E"

@@ -1,6 +1,7 @@
 """The instrument behind the wire: settings, output, readings and time; knows no message."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,8 +9,11 @@ from numpy.typing import NDArray
 from simulators.device import CellUnderTest
 from simulators.keithley import bulk
 from simulators.keithley.analog import Calibration, FrontEnd
-from simulators.keithley.buffers import BufferSet, Readings
+from simulators.keithley.blocks import Measure
+from simulators.keithley.buffers import DEFAULT_NAMES, BufferSet, Readings
+from simulators.keithley.elements import readings_text
 from simulators.keithley.events import (
+    ILLEGAL_VALUE,
     NO_CONFIGURATION,
     OUT_OF_RANGE,
     SETTINGS_CONFLICT,
@@ -28,15 +32,27 @@ from simulators.keithley.trigger_model import TriggerModel
 
 POWER_ON = 128
 OPERATION_COMPLETE = 1
+_LIMIT_BITS = {1: (64, 128), 2: (16, 32)}
+"""Of the reading's status, below and above each limit of `:CALC2`."""
 _UNITS = {"VOLT": 0, "CURR": 1, "RES": 2}
 
 Listener = Callable[[str, dict[str, object]], None]
 
 
+@dataclass(frozen=True)
+class Setup:
+    """What `*SAV` keeps."""
+
+    settings: dict[str, Value]
+    source_lists: ConfigurationLists
+    sense_lists: ConfigurationLists
+
+
 class Instrument:
     """One source-measure unit on one cell; time is the bench's, in nanoseconds.
 
-    `listener` hears of `output`, `limit`, `trigger_model` and `power`, each with `time_ns` and what has changed.
+    `listener` hears of `output`, `limit`, `trigger_model` and `power`, each with `time_ns` and what has changed; with
+    `tells_readings` also of the `readings` in the buffers a model has measured into, when it ends.
     `relay_operations` counts openings and closings of the output relay. `ignore_output_off` is a fault: the output then
     stays on whatever is said.
     """
@@ -62,9 +78,13 @@ class Instrument:
         self.listener = listener
         self.relay_operations = 0
         self.ignore_output_off = False
+        self.tells_readings = False
         self.now_ns = cell.now_ns
         self._seed = seed
         self._utc_start_ns = utc_start_second * 1_000_000_000
+        self.stored_language = "SCPI"
+        self.setups: dict[int, Setup] = {}
+        self._power_on_setup: int | None = None
         self._power_on_off_state = power_on_off_state
         self._power_on_count = 0
         self._relay_closed = False
@@ -75,6 +95,7 @@ class Instrument:
 
     def _power_on(self) -> None:
         self._power_on_count += 1
+        self.language = self.stored_language
         self.settings = Settings(self._table)
         self.buffers = BufferSet()
         self.events_log = EventLog()
@@ -86,6 +107,7 @@ class Instrument:
         self.clock_offset_ns = self._utc_start_ns
         self.output_on = False
         self.completion_wanted = False
+        self.limits_failed: dict[tuple[str, int], tuple[bool, bool]] = {}
         self._reading_count = 0
         self._starts_group = False
         self._recalled: dict[str, int] = {}
@@ -96,6 +118,8 @@ class Instrument:
         self._limited = False
         for function in ("CURR", "VOLT"):
             self.settings.put(f"OUTP:{function}:SMOD", self._power_on_off_state)
+        if self._power_on_setup in self.setups:
+            self._restore(self.setups[self._power_on_setup])
         self._drive_output()
 
     def power_cycle(self, now_ns: int) -> None:
@@ -104,14 +128,15 @@ class Instrument:
         was_busy = self.trigger_model.running
         block = self.trigger_model.executed
         self._open_relay()
+        if was_busy:
+            self._tell_readings()
         self._power_on()
         if was_busy:
             self.tell("trigger_model", state="ended", reason="power lost", block=block)
         self.tell("power", relay_closed=self._relay_closed)
 
     def _open_relay(self) -> None:
-        if self.cell.current_ampere:
-            self.cell.set_current(0.0)
+        self.cell.set_current(0.0)
         self._count_relay(closed=False)
 
     def reset(self) -> None:
@@ -128,6 +153,27 @@ class Instrument:
         self.trigger_model.load({}, self.now_ns)
         self.completion_wanted = False
         self._drive_output()
+
+    def save(self, number: int) -> None:
+        """`*SAV`: keep settings and configuration lists over power cycles; not the output's state."""
+        lists = tuple(stored.copy() for stored in (self.source_lists, self.sense_lists))
+        self.setups[number] = Setup(self.settings.all(), lists[0], lists[1])
+
+    def recall_setup(self, number: int) -> None:
+        """`*RCL`. Raises CommandError when nothing was saved there [code -224 unverified]; the output is off then."""
+        if number not in self.setups:
+            raise CommandError(*ILLEGAL_VALUE)
+        self.set_output(on=False)
+        self._restore(self.setups[number])
+        self._drive_output()
+
+    def start_with(self, number: int | None) -> None:
+        """`:SYST:POS`: what is recalled when power comes on; None is the default settings."""
+        self._power_on_setup = number
+
+    def _restore(self, setup: "Setup") -> None:
+        self.settings.restore(setup.settings)
+        self.source_lists, self.sense_lists = setup.source_lists.copy(), setup.sense_lists.copy()
 
     def set_serial_number(self, serial_number: str) -> None:
         """Become another instrument of the same model, with other errors."""
@@ -169,6 +215,10 @@ class Instrument:
         """Let the output follow the settings."""
         if demand_of(self.settings, self.calibration, output_on=self.output_on) != self.regulator.demand:
             self._drive_output()
+
+    def rewired(self) -> None:
+        """What hangs on the terminals has changed: meet the demand anew."""
+        self._drive_output()
 
     def front_end(self) -> FrontEnd:
         """The analog side under today's settings."""
@@ -229,11 +279,16 @@ class Instrument:
 
     def take_readings(self, buffer: str, count: int) -> None:
         """Make readings outside a model, all at the present instant."""
-        if not self.regulator.is_fresh(self.now_ns):
-            self._drive_output()
         self._starts_group = True
         now_ns = np.array([self.now_ns], dtype=np.int64)
         self._store(buffer, self._readings(np.repeat(now_ns, count), np.repeat(self._volts(now_ns), count)))
+
+    def measure_aside(self) -> float:
+        """One reading, now, that is stored nowhere."""
+        now_ns = np.array([self.now_ns], dtype=np.int64)
+        reading = float(self._readings(now_ns, self._volts(now_ns)).reading[0])
+        self._reading_count += 1
+        return reading
 
     def take_reading(self, buffer: str) -> float:
         """Measure once, now, and store it; answer the reading."""
@@ -250,11 +305,15 @@ class Instrument:
 
     def _readings(self, times_ns: NDArray[np.int64], volts: NDArray[np.float64]) -> Readings:
         front, count = self.front_end(), len(times_ns)
-        reading, source = front.read(volts, self.cell.current_ampere, self._reading_count)
+        reading, source = front.read(volts, self.cell.forecast_current(times_ns), self._reading_count)
         status = np.full(count, 8 * (self.settings.word("ROUT:TERM") == "FRON"), np.int16)
         if self._starts_group:
             status[0] |= 256
-        status[np.abs(reading) >= OVERFLOW] |= 1
+        overflows = np.abs(reading) >= OVERFLOW
+        status[overflows] |= 1
+        if self.settings.flag(f"SENS:{front.sense}:REL:STAT"):
+            reading = np.where(overflows, reading, reading - self.settings.number(f"SENS:{front.sense}:REL"))
+        self._test_limits(front.sense, reading, status)
         return Readings(
             times_ns + self.clock_offset_ns,
             reading,
@@ -263,6 +322,17 @@ class Instrument:
             status,
             np.full(count, _UNITS[front.sense] | _UNITS[front.source] << 2, np.int8),
         )
+
+    def _test_limits(self, sense: str, reading: NDArray[np.float64], status: NDArray[np.int16]) -> None:
+        for limit, (low_bit, high_bit) in _LIMIT_BITS.items():
+            key = f"CALC2:{sense}:LIM{limit}"
+            if not self.settings.flag(f"{key}:STAT"):
+                continue
+            is_low = reading < self.settings.number(f"{key}:LOW")
+            is_high = reading > self.settings.number(f"{key}:UPP")
+            status[is_low] |= low_bit
+            status[is_high] |= high_bit
+            self.limits_failed[sense, limit] = (bool(is_low[-1]), bool(is_high[-1]))
 
     def _source_status(self) -> int:
         sense, source = self.settings.word("SENS:FUNC"), self.settings.word("SOUR:FUNC")
@@ -324,6 +394,16 @@ class Instrument:
         if state == "started":
             self._starts_group = True
         self.tell("trigger_model", state=state, reason=reason, block=block)
+        if state == "ended":
+            self._tell_readings()
+
+    def _tell_readings(self) -> None:
+        if not self.tells_readings:
+            return
+        measured = {block.buffer for block in self.trigger_model.blocks.values() if isinstance(block, Measure)}
+        for name in sorted(measured.difference(DEFAULT_NAMES)):
+            if name in self.buffers:
+                self.tell("readings", buffer=name, rows=readings_text(self.buffers.get(name)))
 
     def recall_now(self, lists: ConfigurationLists, name: str, index: int) -> None:
         """`:CONF:LIST:REC`: take over a stored point. Raises CommandError when there is none."""
@@ -351,10 +431,9 @@ class Instrument:
             self.now_ns = stop_ns
             if stop_ns >= limit_ns:
                 return limit_ns
-            stale = model.measures_next and not self.regulator.is_fresh(stop_ns)
-            if stop_ns in {change_ns, seen_ns} or model.drives_next or stale:
+            if stop_ns in {change_ns, seen_ns} or model.drives_next:
                 self._stop_ns = stop_ns
-                if change_ns == stop_ns or (stop_ns == due_ns and stale):
+                if change_ns == stop_ns:
                     self._stop_for = "regulator"
                 else:
                     self._stop_for = "model" if stop_ns == due_ns else ""
@@ -378,7 +457,7 @@ class Instrument:
         if self.now_ns > self._unlike_ns:
             self._unlike_ns = FAR_NS
         loop = model.known_loop()
-        if loop is None or not self.regulator.steady or self._starts_group:
+        if loop is None or self._starts_group:
             return
         spare = bulk.passes_left_over(loop)
         count = bulk.passes_until(loop, self.now_ns, min(limit_ns, self._unlike_ns + 1))
@@ -424,6 +503,11 @@ class Instrument:
         largest = 1.05 * self.settings.number(f"SOUR:{function}:RANG")
         if not self.settings.flag(f"SOUR:{function}:RANG:AUTO") and abs(level) > largest * (1 + 1e-12):
             raise CommandError(*OUT_OF_RANGE)
+
+    def status_byte(self, *, message_waits: bool) -> int:
+        """The status byte now; `message_waits` says whether a reply has not been read."""
+        self.complete_operations()
+        return self.status.byte(error_waits=self.events_log.count(EventKind.ERROR) > 0, message_waits=message_waits)
 
     def complete_operations(self) -> None:
         """Set the operation-complete bit if it was asked for and nothing runs."""

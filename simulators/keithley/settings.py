@@ -79,7 +79,7 @@ def _source_settings(model: Model) -> list[Setting]:
             Setting(f"{key}:RANG", Number(ranges[name][-1], 0.0, ranges[name][-1]), "source"),
             Setting(f"{key}:RANG:AUTO", Flag(default=True), "source"),
             Setting(f"{key}:READ:BACK", Flag(default=True), "source", f"{header}:READ:BACK"),
-            Setting(f"{key}:DEL", Number(0.0, 0.0, 10_000.0), "source", f"{header}:DELay"),
+            Setting(f"{key}:DEL", Number(0.0, 0.0, 10_000.0), "source"),
             Setting(f"{key}:DEL:AUTO", Flag(default=True), "source", f"{header}:DELay:AUTO"),
             Setting(f"{key}:HIGH:CAP", Flag(default=False), "source", f"{header}:HIGH:CAPacitance"),
             Setting(f"OUTP:{name}:SMOD", Word(OFF_STATES), "output", f":OUTPut[1]:{word}:SMODe"),
@@ -108,6 +108,8 @@ def _sense_settings(model: Model) -> list[Setting]:
             Setting(f"{key}:RANG:AUTO", Flag(default=True), "sense", f"{header}:RANGe:AUTO"),
             Setting(f"{key}:RANG:AUTO:LLIM", Number(0.0, 0.0, top[name]), "sense", f"{header}:RANGe:AUTO:LLIMit"),
             Setting(f"{key}:RANG:AUTO:REB", Flag(default=False), "sense", f"{header}:RANGe:AUTO:REBound"),
+            Setting(f"{key}:REL", Number(0.0, -2 * top[name], 2 * top[name]), "sense", f"{header}:RELative"),
+            Setting(f"{key}:REL:STAT", Flag(default=False), "sense", f"{header}:RELative:STATe"),
             Setting(f"{key}:AVER", Flag(default=False), "sense", f"{header}:AVERage[:STATe]"),
             Setting(f"{key}:AVER:COUN", Number(10, 1, 100, whole=True), "sense", f"{header}:AVERage:COUNt"),
             Setting(f"{key}:AVER:TCON", Word(("REPeat", "MOVing")), "sense", f"{header}:AVERage:TCONtrol"),
@@ -121,7 +123,7 @@ def _other_settings() -> list[Setting]:
         Setting("FORM:DATA", Word(("ASCii", "REAL", "SREal")), "free", ":FORMat[:DATA]"),
         Setting("FORM:PREC", Number(0, 0, 16, whole=True), "free", ":FORMat:ASCii:PRECision"),
         Setting("FORM:BORD", Word(("SWAPped", "NORMal")), "free", ":FORMat:BORDer"),
-        Setting("SYST:POS", Word(("RST", "SAV0", "SAV1", "SAV2", "SAV3", "SAV4")), "free", ":SYSTem:POSetup"),
+        Setting("SYST:POS", Word(("RST", "SAV0", "SAV1", "SAV2", "SAV3", "SAV4")), "free"),
         Setting("SYST:ACC", Word(("FULL", "EXCLusive", "PROTected", "LOCKout")), "free", ":SYSTem:ACCess"),
         Setting("OUTP:INT", Flag(default=False), "output", ":OUTPut[1]:INTerlock:STATe"),
     ]
@@ -181,6 +183,10 @@ class Settings:
         """A copy of all values of a group, as a configuration list keeps it."""
         return {key: value for key, value in self._values.items() if self.table[key].group == group}
 
+    def all(self) -> dict[str, Value]:
+        """A copy of all values."""
+        return dict(self._values)
+
     def restore(self, values: dict[str, Value]) -> None:
         """Take values over from a copy."""
         self._values.update(values)
@@ -194,10 +200,24 @@ class ConfigurationLists:
         self.group = group
         self._missing = missing
         self._lists: dict[str, list[dict[str, Value]]] = {}
+        self._told = 0
 
     def names(self) -> list[str]:
         """All lists, oldest first."""
         return list(self._lists)
+
+    def next_name(self) -> str:
+        """The names one after the other, then an empty one, then from the start."""
+        names = [*self._lists, ""]
+        self._told = self._told % len(names)
+        name, self._told = names[self._told], self._told + 1
+        return name
+
+    def copy(self) -> "ConfigurationLists":
+        """Lists of their own with the same points."""
+        twin = ConfigurationLists(self.group, self._missing)
+        twin._lists = {name: list(points) for name, points in self._lists.items()}
+        return twin
 
     def create(self, name: str) -> None:
         """A new, empty list."""

@@ -4,9 +4,10 @@ from collections import deque
 from collections.abc import Callable
 
 from simulators.device import CellUnderTest
-from simulators.keithley import commands_buffers, commands_source, commands_system, commands_trigger
+from simulators.keithley import commands_buffers, commands_source, commands_sweep, commands_system, commands_trigger
 from simulators.keithley.events import CommandError, EventKind
 from simulators.keithley.instrument import Instrument, Listener
+from simulators.keithley.leads import Leads
 from simulators.keithley.models import MODELS
 from simulators.keithley.scpi import Call, CommandTable, Message, Place, read_unit, split_outside_quotes
 
@@ -14,7 +15,7 @@ LONGEST_INPUT = 65_536
 _BLOCKING = ("*WAI", "*OPC?")
 
 TABLE: CommandTable[Instrument] = CommandTable()
-for commands in (commands_system, commands_source, commands_buffers, commands_trigger):
+for commands in (commands_system, commands_source, commands_sweep, commands_buffers, commands_trigger):
     commands.enter(TABLE)
 
 
@@ -24,8 +25,8 @@ class KeithleySMU:
     Commands take no time. `*WAI` and `*OPC?` hold back the rest of the input while a trigger model runs; what is
     answered later goes out through `emit`, or with the next answer when there is none.
 
-    Source: potentiostat.md §1-3. Not there: TSP, `*SAV`/`*RCL`, `:TRAC:SAVE`, digital lines, TSP-Link, LAN and blender
-    events, digitising.
+    Source: potentiostat.md §1-3. Not there: TSP, `:TRAC:SAVE`, digital lines, TSP-Link, LAN and blender events,
+    digitising, pulses. In another language than SCPI it only identifies itself.
     """
 
     def __init__(  # noqa: PLR0917
@@ -66,9 +67,10 @@ class KeithleySMU:
             raise ValueError(f"no model {model!r}; there are {', '.join(MODELS)}")
         self.name = name
         self.emit = emit
+        self._leads = Leads(cell)
         self.instrument = Instrument(
             MODELS[model],
-            cell,
+            self._leads,
             serial_number=serial_number,
             firmware=firmware,
             seed=seed,
@@ -103,6 +105,16 @@ class KeithleySMU:
     @ignore_output_off.setter
     def ignore_output_off(self, ignores: bool) -> None:
         self.instrument.ignore_output_off = ignores
+
+    @property
+    def reverse_current(self) -> bool:
+        """The fault of current leads that are exchanged at the cell; the sense leads are right."""
+        return self._leads.exchanged
+
+    @reverse_current.setter
+    def reverse_current(self, is_exchanged: bool) -> None:
+        self._leads.exchanged = is_exchanged
+        self.instrument.rewired()
 
     @property
     def busy(self) -> bool:
@@ -146,6 +158,22 @@ class KeithleySMU:
         late, self._late = self._late, b""
         return late + self._carry_on()
 
+    def trigger(self, now_ns: int) -> None:
+        """A bus trigger, as `*TRG`."""
+        self.instrument.now_ns = now_ns
+        self.instrument.trigger_events.emit("COMM", now_ns)
+
+    def clear(self, now_ns: int) -> None:
+        """A device clear: messages and replies under way are lost; a running model goes on [unverified]."""
+        self.instrument.now_ns = now_ns
+        self._partial, self._late = b"", b""
+        self._waiting.clear()
+
+    def status_byte(self, now_ns: int, *, message_waits: bool) -> int:
+        """What a serial poll reads."""
+        self.instrument.now_ns = now_ns
+        return self.instrument.status_byte(message_waits=message_waits)
+
     def _enqueue(self, line: str) -> None:
         try:
             units = [unit.strip() for unit in split_outside_quotes(line.strip(), ";")]
@@ -179,6 +207,8 @@ class KeithleySMU:
 
     def _carry_out(self, unit: str, message: Message[Instrument]) -> None:
         header, parameters = read_unit(unit)
+        if self.instrument.language != "SCPI" and header.upper().rstrip("?") not in {"*IDN", "*LANG"}:
+            raise CommandError(-285, "TSP Syntax error at line 1: unexpected symbol near `*'")
         handler, numbers, message.place = TABLE.find(header, message.place)
         self.instrument.message_waits = bool(message.replies)
         reply = handler(self.instrument, Call(parameters, numbers))

@@ -12,8 +12,6 @@ from simulators.keithley.models import RANGE_OVERREACH, smallest_range
 from simulators.keithley.settings import Settings
 from simulators.keithley.timers import FAR_NS
 
-REFRESH_NS = 100_000_000
-"""How often a held voltage asks the cell for its current."""
 LOOK_NS = 5_000_000_000
 FINE_LOOK_NS = 10_000_000
 _LOOKS_AT_ONCE = 512
@@ -112,11 +110,11 @@ def _voltage_demand(settings: Settings, calibration: Calibration, level: float, 
 
 
 class Regulator:
-    """Meets a demand on the cell; it looks at the cell's voltage on its own to find out when it must act.
+    """Meets a demand on the cell; it looks at what the cell will do on its own to find out when it must act.
 
-    The current is constant while `drive` is CURRENT: a programmed one within its voltage limits, or the limiting one of
-    a voltage source. While `drive` is VOLTAGE the current is asked of the cell anew every REFRESH_NS and at every
-    reading. The moment a limit is reached is found on a grid of FINE_LOOK_NS.
+    While `drive` is CURRENT the current is constant: a programmed one within its voltage limits, or the limiting one of
+    a voltage source. While it is VOLTAGE the cell is held at a voltage, within limits of its current. When a voltage
+    limit is reached is found to the nanosecond, a current limit on a grid of FINE_LOOK_NS.
     """
 
     def __init__(self, cell: CellUnderTest) -> None:
@@ -124,7 +122,6 @@ class Regulator:
         self.demand = OPEN
         self.drive = Drive.OPEN
         self.limited = False
-        self._held_volt = 0.0
         self._bounds = (-np.inf, np.inf)
         self._acted_ns = -1
         self._clear_to_ns = -1
@@ -140,27 +137,19 @@ class Regulator:
         """Whether the output relay is closed."""
         return self.demand.drive is not Drive.OPEN
 
-    @property
-    def steady(self) -> bool:
-        """Whether the current stays as it is until a limit is reached."""
-        return self.drive is not Drive.VOLTAGE
-
-    def is_fresh(self, now_ns: int) -> bool:
-        """Whether the current is what the demand makes it just now."""
-        return self.steady or self._acted_ns == now_ns
-
     def regulate(self, demand: Demand, now_ns: int) -> None:
-        """Set the cell's current to what a demand makes it now; the cell has been brought to now."""
+        """Drive the cell as a demand makes it now; the cell has been brought to now."""
         self.demand = demand
         self._acted_ns = now_ns
         self.forget_looks()
-        if demand.drive is Drive.OPEN:
-            self._steady(0.0, -np.inf, np.inf, limited=False)
-            self.drive = Drive.OPEN
-        elif demand.drive is Drive.CURRENT:
-            self._hold_current(demand)
-        else:
-            self._hold_voltage(demand)
+        match demand.drive:
+            case Drive.OPEN:
+                self._steady(0.0, -np.inf, np.inf, limited=False)
+                self.drive = Drive.OPEN
+            case Drive.CURRENT:
+                self._hold_current(demand)
+            case Drive.VOLTAGE:
+                self._hold_voltage(demand.target, demand.low, demand.high, limited=False)
 
     def forget_looks(self) -> None:
         """Look ahead anew: something else may have changed what the cell will do."""
@@ -168,55 +157,37 @@ class Regulator:
         self._crossing_ns = FAR_NS
 
     def _hold_current(self, demand: Demand) -> None:
-        if self.drive is Drive.VOLTAGE and self.limited and abs(self._held_volt) == demand.high:
-            needed = self._cell.current_at_voltage(self._held_volt)
-            still_limited = needed < demand.target if self._held_volt > 0 else needed > demand.target
-            if still_limited:
-                self._clamp(self._held_volt, needed)
-                return
-        self._steady(demand.target, demand.low, demand.high, limited=False)
-        volt = self._volt_now()
-        if not demand.low <= volt <= demand.high:
-            bound = demand.high if volt > demand.high else demand.low
-            self._clamp(bound, self._cell.current_at_voltage(bound))
-
-    def _clamp(self, volt: float, needed: float) -> None:
-        self.drive, self.limited, self._held_volt = Drive.VOLTAGE, True, volt
-        self._set_current(needed)
-
-    def _hold_voltage(self, demand: Demand) -> None:
-        needed = self._cell.current_at_voltage(demand.target)
-        if needed > demand.high:
-            self._steady(demand.high, -np.inf, demand.target, limited=True)
-        elif needed < demand.low:
-            self._steady(demand.low, demand.target, np.inf, limited=True)
+        if self._cell.current_at_voltage(demand.high) < demand.target:
+            self._hold_voltage(demand.high, -demand.most_ampere, demand.target, limited=True)
+        elif self._cell.current_at_voltage(demand.low) > demand.target:
+            self._hold_voltage(demand.low, demand.target, demand.most_ampere, limited=True)
         else:
-            self.drive, self.limited, self._held_volt = Drive.VOLTAGE, False, demand.target
-            self._set_current(needed)
+            self._steady(demand.target, demand.low, demand.high, limited=False)
+
+    def _hold_voltage(self, volt: float, low_ampere: float, high_ampere: float, *, limited: bool) -> None:
+        needed = self._cell.current_at_voltage(volt)
+        if needed > high_ampere:
+            self._steady(high_ampere, -np.inf, volt, limited=True)
+        elif needed < low_ampere:
+            self._steady(low_ampere, volt, np.inf, limited=True)
+        else:
+            self.drive, self.limited, self._bounds = Drive.VOLTAGE, limited, (low_ampere, high_ampere)
+            self._cell.set_voltage(volt)
 
     def _steady(self, ampere: float, low_volt: float, high_volt: float, *, limited: bool) -> None:
         self.drive, self.limited, self._bounds = Drive.CURRENT, limited, (low_volt, high_volt)
-        if ampere != self._cell.current_ampere:
-            self._cell.set_current(ampere)
-
-    def _set_current(self, ampere: float) -> None:
-        ampere = min(max(ampere, -self.demand.most_ampere), self.demand.most_ampere)
-        if ampere != self._cell.current_ampere:
-            self._cell.set_current(ampere)
-
-    def _volt_now(self) -> float:
-        return float(self._cell.forecast(np.array([self._cell.now_ns], dtype=np.int64)).voltage_volt[0])
+        self._cell.set_current(ampere)
 
     def next_change_ns(self, now_ns: int, until_ns: int, limit_ns: int) -> int:
         """When it must act next, from now on; later than `until_ns` or FAR_NS when not before.
 
-        It looks ahead no further than the first look at or after `limit_ns`.
+        It looks ahead no further than the first look at or after `limit_ns`; of a held voltage, whose future is dear,
+        at or after `until_ns`.
         """
         if self.drive is Drive.OPEN:
             return FAR_NS
         if self.drive is Drive.VOLTAGE:
-            grid_ns = max(self._acted_ns // REFRESH_NS + 1, -(-now_ns // REFRESH_NS))
-            return grid_ns * REFRESH_NS
+            limit_ns = until_ns
         while self._crossing_ns >= FAR_NS and self._clear_to_ns < until_ns:
             self._look_ahead(now_ns, limit_ns)
         return self._crossing_ns
@@ -232,10 +203,26 @@ class Regulator:
         found_ns = int(looks_ns[beyond[0]])
         fine_ns = np.arange(found_ns - LOOK_NS + FINE_LOOK_NS, found_ns + 1, FINE_LOOK_NS, dtype=np.int64)
         fine_ns = fine_ns[fine_ns >= start_ns]
-        self._crossing_ns = int(fine_ns[np.argmax(self._is_beyond(fine_ns))])
+        crossing_ns = int(fine_ns[np.argmax(self._is_beyond(fine_ns))])
+        if self.drive is Drive.CURRENT:
+            crossing_ns = self._first_beyond(max(start_ns, crossing_ns - FINE_LOOK_NS), crossing_ns)
+        self._crossing_ns = crossing_ns
         self._clear_to_ns = self._crossing_ns - 1
 
+    def _first_beyond(self, low_ns: int, high_ns: int) -> int:
+        """The first time beyond the bounds, between two of which the later one is."""
+        while low_ns < high_ns:
+            middle_ns = (low_ns + high_ns) // 2
+            if self._is_beyond(np.array([middle_ns], dtype=np.int64))[0]:
+                high_ns = middle_ns
+            else:
+                low_ns = middle_ns + 1
+        return high_ns
+
     def _is_beyond(self, times_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
-        volts = self._cell.forecast(times_ns).voltage_volt
-        beyond: NDArray[np.bool_] = (volts < self._bounds[0]) | (volts > self._bounds[1])
+        if self.drive is Drive.VOLTAGE:
+            bounded = self._cell.forecast_current(times_ns)
+        else:
+            bounded = self._cell.forecast(times_ns).voltage_volt
+        beyond: NDArray[np.bool_] = (bounded < self._bounds[0]) | (bounded > self._bounds[1])
         return beyond

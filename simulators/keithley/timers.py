@@ -33,12 +33,13 @@ class Timer:
     _started_ns: int | None = None
     _before: int = 0
 
-    def enable(self, now_ns: int) -> None:
-        """Arm it; without a stimulus it starts at once."""
+    def enable(self, now_ns: int, clock_offset_ns: int = 0) -> None:
+        """Arm it; without a stimulus it starts at once, or at its start time by the instrument's clock."""
         if not self.enabled:
             self.enabled = True
             if self.stimulus == "NONE":
-                self.start(now_ns)
+                start_ns = round((self.start_second + self.start_fraction) * 1e9) - clock_offset_ns
+                self.start(max(now_ns, start_ns))
 
     def disable(self, now_ns: int) -> None:
         """Stop it; what it has counted stays counted."""

@@ -17,10 +17,11 @@ from drivers.registry import (
 )
 from drivers.roles import LoadStatus
 from simulators.adam_4015 import AS_IN_MANUAL, Adam4015, NoReading, Probe
-from simulators.and_indicator import AndIndicator, ForceSensor, IndicatorSetup, Upset
+from simulators.and_indicator import AndIndicator
 from simulators.cell import PressCell
 from simulators.device import SECOND_NS
 from simulators.espec import EspecChamber
+from simulators.force_display import ForceSensor, IndicatorSetup, Upset
 from tests.support.cables import pty_cable, tcp_peer
 
 PATIENCE_REAL_SECOND = 10.0

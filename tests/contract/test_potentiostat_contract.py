@@ -3,14 +3,14 @@
 import contextlib
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
-from drivers.errors import DriverError, LinkLostError, RefusedError, WrongInstrumentError
+from drivers.errors import DriverError, LinkLostError, OutOfRangeError, RefusedError, WrongInstrumentError
 from drivers.registry import POTENTIOSTATS, Connection
-from drivers.roles import Potentiostat, ReadingBlock, SegmentProgram, SegmentState
+from drivers.roles import Potentiostat, ReadingBlock, SegmentMode, SegmentProgram, SegmentState
 
 SERIAL_NUMBER = "04451117"
 TIMEOUT_SECOND = 0.4
@@ -34,6 +34,20 @@ CHARGE = SegmentProgram(
     sampling_second=1.0,
     cutoff_second=0.2,
 )
+HOLD = SegmentProgram(
+    mode=SegmentMode.VOLTAGE,
+    voltage_volt=2.6,
+    current_limit_ampere=0.15e-3,
+    current_ampere=0.0,
+    current_range_ampere=1e-3,
+    until_voltage_volt=None,
+    lower_guard_volt=1.0,
+    upper_guard_volt=3.9,
+    duration_second=20.0,
+    sampling_second=1.0,
+    cutoff_second=0.2,
+)
+SCAN = replace(HOLD, mode=SegmentMode.SCAN, end_voltage_volt=2.62, scan_rate_volt_per_second=1e-3)
 BEHAVIOURS = (
     "whole",
     "byte_by_byte",
@@ -186,6 +200,100 @@ async def test_a_limit_ends_the_segment_with_a_last_row(desk, current_ampere):
         np.testing.assert_allclose(np.diff(rows.elapsed_second)[:-1], 10.0, atol=0.05)
 
 
+@pytest.mark.parametrize("step_volt", [5e-3, -5e-3])
+async def test_a_held_voltage_ends_when_its_current_has_fallen(desk, step_volt):
+    async with desk() as on:
+        _, rest = await finished(on, REST)
+        held = round(rest.voltage_volt[-1] + step_volt, 3)
+        until = 0.2 * abs(step_volt) / 100
+        program = replace(HOLD, voltage_volt=held, until_current_ampere=until, duration_second=36000.0)
+        _, rows = await finished(on, program)
+        sign = math.copysign(1, step_volt)
+        np.testing.assert_allclose(rows.voltage_volt, held, atol=3.2e-3)
+        assert (rows.current_ampere * sign > 0).all()
+        assert (rows.current_ampere * sign <= 1.01 * program.current_limit_ampere).all()
+        assert (rows.current_ampere[:-1] * sign > until).all()
+        assert rows.current_ampere[-1] * sign <= 1.05 * until, "a last row is taken after the reading that ended it"
+        assert rows.elapsed_second[-1] < program.duration_second
+
+
+@pytest.mark.parametrize("step_volt", [0.5, -0.2])
+async def test_a_step_of_the_voltage_makes_no_more_than_the_limit(desk, step_volt):
+    async with desk() as on:
+        _, rest = await finished(on, REST)
+        rest_volt = rest.voltage_volt[-1]
+        _, rows = await finished(on, replace(HOLD, voltage_volt=round(rest_volt + step_volt, 3)))
+        sign = math.copysign(1, step_volt)
+        np.testing.assert_allclose(rows.current_ampere * sign, HOLD.current_limit_ampere, rtol=5e-3)
+        assert (rows.source_status & 32 != 0).all()
+        assert (np.abs(rows.voltage_volt - rest_volt) < abs(step_volt)).all()
+        assert len(rows.voltage_volt) == 21
+
+
+async def test_a_scan_has_a_row_for_each_level(desk):
+    async with desk() as on:
+        _, rest = await finished(on, REST)
+        start = round(rest.voltage_volt[-1], 3)
+        for first, last in ((start, start + 0.02), (start + 0.02, start)):
+            program = replace(SCAN, voltage_volt=first, end_voltage_volt=last, current_limit_ampere=1e-3)
+            _, rows = await finished(on, program)
+            assert len(rows.voltage_volt) == program.scan_row_count == 21
+            np.testing.assert_allclose(rows.voltage_volt, np.linspace(first, last, 21), atol=4e-3)
+            np.testing.assert_allclose(np.diff(rows.voltage_volt), (last - first) / 20, atol=5e-4)
+            np.testing.assert_allclose(rows.elapsed_second, np.arange(21.0), atol=0.05)
+            assert np.abs(rows.current_ampere).max() <= 1.01e-3
+
+
+@pytest.mark.parametrize("current_ampere", [0.15e-3, -0.15e-3])
+async def test_a_clamped_current_never_passes_its_voltage(desk, current_ampere):
+    async with desk() as on:
+        _, rest = await finished(on, REST)
+        until = round(rest.voltage_volt[-1] + math.copysign(30e-3, current_ampere), 3)
+        program = replace(
+            CHARGE,
+            mode=SegmentMode.CLAMPED_CURRENT,
+            current_ampere=current_ampere,
+            until_voltage_volt=until,
+            duration_second=36000.0,
+            sampling_second=10.0,
+            cutoff_second=1.0,
+        )
+        _, rows = await finished(on, program)
+        sign = math.copysign(1, current_ampere)
+        size = rows.current_ampere * sign
+        np.testing.assert_allclose(size[:-1], abs(current_ampere), rtol=1e-2)
+        assert size[-1] < 0.99 * abs(current_ampere)
+        assert rows.voltage_volt[-1] == pytest.approx(until, abs=3.2e-3)
+        assert ((rows.voltage_volt - until) * sign < 3.2e-3).all()
+
+
+async def test_rows_of_a_held_voltage_are_read_by_a_daemon_that_took_over(desk):
+    async with desk() as on:
+        token = next(tokens)
+        await on.driver.connect()
+        await on.driver.start_segment(token, HOLD)
+        await on.clock.pass_time(5.0)
+        await on.sound.connect()
+        assert (await on.sound.look(token)).state is SegmentState.RUNNING
+        assert_same(await on.sound.read_rows(token, 1, 5), await on.driver.read_rows(token, 1, 5))
+        assert math.isnan(await on.sound.start_segment(token, HOLD))
+        await on.sound.make_safe()
+        look = await on.driver.look(token)
+        assert (look.state, look.output_on) == (SegmentState.FINISHED, False)
+        await on.sound.forget_segment(token)
+        assert (await on.driver.look(token)).state is SegmentState.ABSENT
+
+
+@pytest.mark.parametrize("change", [{"current_limit_ampere": 50e-6}, {"voltage_volt": 4.0}, {"current_ampere": 1e-4}])
+async def test_what_cannot_be_held_is_refused_before_anything_is_sent(desk, change):
+    async with desk() as on:
+        await on.driver.connect()
+        token = next(tokens)
+        with pytest.raises(OutOfRangeError):
+            await on.driver.start_segment(token, replace(HOLD, **change))
+        assert (await on.driver.look(token)).state is SegmentState.ABSENT
+
+
 async def test_another_serial_number_is_refused(desk):
     async with desk(serial_number="00000000") as on:
         with pytest.raises(WrongInstrumentError, match=SERIAL_NUMBER):
@@ -290,9 +398,10 @@ async def test_looking_on_any_cable(desk, behaviour):
 
 
 @ON_ANY_CABLE
-async def test_reading_on_any_cable(desk, behaviour):
+@pytest.mark.parametrize("program", [REST, HOLD], ids=["current", "voltage"])
+async def test_reading_on_any_cable(desk, behaviour, program):
     async with desk() as on:
-        token, truth = await finished(on, REST)
+        token, truth = await finished(on, program)
         await on.driver.connect()
         await on.driver.read_rows(token, 1, 5)
         on.cable.behaviour = behaviour
@@ -306,16 +415,17 @@ async def test_reading_on_any_cable(desk, behaviour):
 
 
 @ON_ANY_CABLE
-async def test_starting_on_any_cable(desk, behaviour):
+@pytest.mark.parametrize("program", [REST, HOLD, SCAN], ids=["current", "voltage", "scan"])
+async def test_starting_on_any_cable(desk, behaviour, program):
     async with desk() as on:
         token = next(tokens)
         await on.driver.connect()
         on.cable.behaviour = behaviour
         with contextlib.suppress(DriverError):
-            await on.driver.start_segment(token, REST)
+            await on.driver.start_segment(token, program)
         await on.healed()
-        await on.driver.start_segment(token, REST)
-        await on.clock.pass_time(REST.duration_second + 5)
+        await on.driver.start_segment(token, program)
+        await on.clock.pass_time(program.duration_second + 5)
         look = await on.driver.look(token)
         assert (look.state, look.output_on, look.row_count) == (SegmentState.FINISHED, False, 21)
 
@@ -335,11 +445,12 @@ async def test_forgetting_on_any_cable(desk, behaviour):
 
 
 @ON_ANY_CABLE
-async def test_making_safe_on_any_cable(desk, behaviour):
+@pytest.mark.parametrize("program", [CHARGE, HOLD], ids=["current", "voltage"])
+async def test_making_safe_on_any_cable(desk, behaviour, program):
     async with desk() as on:
         token = next(tokens)
         await on.driver.connect()
-        await on.driver.start_segment(token, CHARGE)
+        await on.driver.start_segment(token, program)
         await on.clock.pass_time(3.0)
         on.cable.behaviour = behaviour
         with contextlib.suppress(DriverError):

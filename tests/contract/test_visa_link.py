@@ -331,3 +331,75 @@ async def test_two_instruments_do_not_mix_replies():
             return {await session.ask(Query(word, str, source="this test")) for _ in range(200)}
 
         assert await asyncio.gather(many(one, "one"), many(other, "other")) == [{"reply to one"}, {"reply to other"}]
+
+
+async def test_a_peer_that_closes_is_noticed_at_once_and_not_after_the_timeout():
+    """pyvisa-py reads on at full load until its timeout: this one would outlast the test."""
+
+    async def hang_up(reader, writer):
+        await reader.readline()
+
+    async with peer(hang_up) as address:
+        link = VisaLink(address, timeout_second=600.0)
+        await link.open()
+        with pytest.raises(ConnectionResetError):
+            await link.ask("first?")
+        await link.close()
+
+
+async def test_writing_to_a_peer_that_is_gone_is_a_lost_link():
+    """The first write after the end still succeeds; only the next is refused."""
+    gone = asyncio.Event()
+
+    async def leave(reader, writer):
+        await reader.readline()
+        linger_none = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_none)
+        gone.set()
+
+    async with peer(leave) as address, session_to(address) as session:
+        await session.open()
+        await session.tell("one")
+        await gone.wait()
+
+        async def tell_on() -> None:
+            for _ in range(1000):
+                await session.tell("another")
+
+        with pytest.raises(LinkLostError):
+            await tell_on()
+
+
+async def test_questions_asked_at_once_get_their_own_answers():
+    """Two threads on one resource mix replies; a link has one."""
+    async with peer(echo) as address:
+        link = VisaLink(address, timeout_second=60.0)
+        await link.open()
+        words = [f"question {number}" for number in range(50)]
+        assert await asyncio.gather(*map(link.ask, words)) == [f"reply to {word}" for word in words]
+        await link.close()
+
+
+async def test_closing_one_link_leaves_the_others_open():
+    """Closing a resource manager would invalidate all of them."""
+    async with peer(echo) as address, session_to(address) as other:
+        link = VisaLink(address, timeout_second=TIMEOUT_SECOND)
+        await asyncio.gather(link.open(), other.open())
+        await link.ask("first?")
+        await link.close()
+        assert await other.ask(ECHO) == "reply to first?"
+
+
+async def test_a_whole_line_ends_at_the_line_end_and_not_by_the_timeout():
+    """Without a termination of its own a read of pyvisa-py ends only by its timeout."""
+
+    async def two_at_once(reader, writer):
+        await reader.readline()
+        writer.write(b"one\ntwo\n")
+        await reader.read()
+
+    async with peer(two_at_once) as address:
+        link = VisaLink(address, timeout_second=600.0)
+        await link.open()
+        assert [await link.ask("both?"), await link.next_line()] == ["one", "two"]
+        await link.close()

@@ -20,14 +20,14 @@ class PtyCable:
     def send(self, data):
         assert os.write(self.far, data) == len(data)
 
-    def answer(self, reply):
-        """Call `reply(line)` for each line that ends with CR and send what it gives, if anything."""
+    def answer(self, reply, line_end=b"\r"):
+        """Call `reply(line)` for each line that ends so and send what it gives, if anything."""
 
         def hear():
             with contextlib.suppress(OSError):
                 self.heard += os.read(self.far, 4096)
-            while b"\r" in self.heard:
-                line, _, self.heard = self.heard.partition(b"\r")
+            while line_end in self.heard:
+                line, _, self.heard = self.heard.partition(line_end)
                 if answer := reply(line):
                     self.send(answer)
 

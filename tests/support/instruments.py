@@ -45,6 +45,7 @@ class JumpingClock:
 
     epoch = "scripted"
     utc_offset_second = 1_795_350_000.0
+    aways: tuple[tuple[float, float], ...] = ()
 
     def __init__(self, now_second: float, ends_after_second: float = 200_000.0) -> None:
         self._now_second = now_second
@@ -73,6 +74,9 @@ class JumpingClock:
             finally:
                 self._waiters = [entry for entry in self._waiters if entry[1] is not waiter]
         return self._now_second
+
+    def away_until_after(self, second: float) -> list[tuple[float, float]]:
+        return [stretch for stretch in self.aways if stretch[1] > second]
 
     def nudge(self) -> None:
         self._wake(math.inf)
@@ -111,6 +115,8 @@ class Execution:
     started_second: float
     begin_volt: float
     lasts_second: float = field(init=False)
+    added_volt: float = 0.0
+    """What the cell moves by afterwards, at rest."""
 
     def __post_init__(self) -> None:
         wanted = self.program
@@ -129,7 +135,8 @@ class Execution:
     @property
     def end_volt(self) -> float:
         """What the cell rests at when it is over."""
-        return float(self.begin_volt + VOLT_PER_COULOMB * self.program.current_ampere * self.lasts_second)
+        passed_volt = VOLT_PER_COULOMB * self.program.current_ampere * self.lasts_second
+        return float(self.begin_volt + passed_volt + self.added_volt)
 
     def is_running(self, now_second: float) -> bool:
         return now_second < self.started_second + self.lasts_second

@@ -3,7 +3,22 @@
 from typing import Any
 
 from daemon.events import BlockSummary, Breach, ReadingsSummary, Row
-from daemon.plan import CellFacts, CurrentStep, Equilibration, Interlock, LoopStep, Plan, PlanStep, RestStep, SetStep
+from daemon.plan import (
+    CellFacts,
+    Condition,
+    CurrentStep,
+    Equilibration,
+    Interlock,
+    Limit,
+    LinkLoss,
+    LoopStep,
+    Plan,
+    PlanStep,
+    RestStep,
+    ResumePolicy,
+    SetStep,
+    WaitStep,
+)
 
 CELL = CellFacts(
     name="c1",
@@ -81,7 +96,18 @@ def interlock(name: str, action: str = "trip", **changed: Any) -> Interlock:
     return Interlock(name=name, action=action, **fields | changed)
 
 
-def plan(*steps: PlanStep, interlocks: tuple[Interlock, ...] = ()) -> Plan:
+PATIENT = LinkLoss(fail_second=1e9)
+"""Nobody is asked, however long an instrument is silent."""
+AT_ONCE = ResumePolicy(at_once_second=1e9, within_second=1e9)
+"""However long nothing ran, the run goes on as if nothing had been."""
+
+
+def plan(
+    *steps: PlanStep,
+    interlocks: tuple[Interlock, ...] = (),
+    link: LinkLoss = LinkLoss(),  # noqa: B008  (frozen)
+    resume: ResumePolicy = ResumePolicy(),  # noqa: B008  (frozen)
+) -> Plan:
     """A plan of these steps for the cell above."""
     return Plan(
         protocol_name="p",
@@ -92,6 +118,8 @@ def plan(*steps: PlanStep, interlocks: tuple[Interlock, ...] = ()) -> Plan:
         cycle_starts_with="charge",
         interlocks=interlocks,
         record={},
+        link=link,
+        resume=resume,
     )
 
 
@@ -140,5 +168,19 @@ def jig_readings(
         highest={name: max(celsius)} if celsius else {},
         last={name: celsius[-1]} if celsius else {},
         rows_without_reading=rows - len(celsius),
+        unread={name: rows - len(celsius)} if rows > len(celsius) else {},
         breaches=breaches,
     )
+
+
+def wait(step_id: str = "wait", **changed: Any) -> WaitStep:
+    """A wait of 600 s with the cell left alone."""
+    fields = {"until_time_second": 600.0, "sampling_second": 1.0}
+    like = rest(step_id, **fields | changed)
+    return WaitStep(**{name: getattr(like, name) for name in like.__struct_fields__})
+
+
+def temperature_limit(operator: str, celsius: float, **changed: Any) -> Limit:
+    """A limit on the jig's temperature."""
+    condition = Condition(quantity="jig_temperature_celsius", operator=operator, value=celsius)
+    return Limit(key="limits", when=(condition,), **changed)

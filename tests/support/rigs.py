@@ -1,6 +1,7 @@
 """A rig of scripted instruments, and the real runner, engine and run file on it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +16,7 @@ from daemon.pressure import PressureCalibration
 from daemon.recover import RUN_FILE_NAME
 from daemon.rig import Rig
 from daemon.run_state import Run, decode_run
-from daemon.runner import Progress, Runner
+from daemon.runner import Progress, Runner, Wish
 from daemon.store.blocks import Block
 from daemon.store.compaction import Compaction
 from daemon.store.reading import read_journal, read_rows, read_snapshot
@@ -66,9 +67,11 @@ class Scripted:
         device: ScriptedDevice | None = None,
         tell: Callable[[Progress], None] = lambda _: None,
         log_only: bool = False,
+        holds_wait: bool = False,
         **beside: Callable[[JumpingClock], Any],
     ) -> None:
-        """`beside` makes the load cell, thermometer and chamber, by role."""
+        """`beside` makes the load cell, thermometer and chamber, by role; `holds_wait` as in `RunStarted`."""
+        self.first = RunStarted(holds_wait=holds_wait)
         self.directory = folder / RUN_ID
         self.diary: Diary = []
         self.clock = JumpingClock(ZERO_SECOND)
@@ -98,7 +101,7 @@ class Scripted:
 
     async def carry_out(self) -> Run:
         with self.file:
-            return await self.runner.run_to_end(RunStarted())
+            return await self.runner.run_to_end(self.first)
 
     def verbs(self, *of_interest: str) -> Diary:
         """The diary without what is not of interest."""
@@ -129,7 +132,9 @@ async def take_up(
     now_second: float,
     *,
     log_only: bool = False,
+    holds_wait: bool = False,
     lets_go_after_second: float | None = None,
+    wishes: Iterable[tuple[float, Wish]] = (),
     **beside: Callable[[JumpingClock], Any],
 ) -> Run:
     """Carry a run on that was left, as the next daemon does, with drivers of its own on the same instruments."""
@@ -137,6 +142,10 @@ async def take_up(
     placed = place_left(
         directory, rig_of(device, clock, [], log_only=log_only, **beside), clock, "kill -9", lambda _: None
     )
+    if isinstance(placed._first, RunStarted):
+        placed._first = RunStarted(holds_wait=holds_wait)
+    for after_second, wish in wishes:
+        clock.at(now_second + after_second, partial(placed.runner.wish, wish))
     if lets_go_after_second is not None:
         clock.at(now_second + lets_go_after_second, placed.runner.let_go)
     try:

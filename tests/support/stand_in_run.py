@@ -17,6 +17,7 @@ from daemon.events import (
     RunStarted,
     SegmentEnded,
     SegmentStarted,
+    StopRequested,
     encode_event,
     kind_of,
 )
@@ -107,6 +108,8 @@ class StandInRun:
 
     def finish(self) -> None:
         """The cell is at open circuit; nothing comes after this."""
+        if not self.over:
+            self.submit(StopRequested(by="somebody"))
         self.submit(MadeSafe(verified=True, text="all steps done"))
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from daemon.resuming import RECOVERY
 from daemon.store.reading import read_rows
 from tests.support.station import Station, kill_after
 
@@ -106,7 +107,9 @@ def test_with_the_bench_running_on_no_row_is_lost_and_the_segment_ends_by_itself
     rows, steps = undisturbed
     result, kept = station.result(), cell_rows(station)
     assert result.outcome == "completed", result.run.reason
-    assert [segment.step_id for segment in result.segments] == steps
+    # The longer nobody was there, the more often the cell rested before it went on.
+    executed = [segment.step_id for segment in result.segments]
+    assert [step_id for step_id in executed if not step_id.endswith(RECOVERY)] == steps
     assert (np.diff(kept["seq"]) == 1).all()
     for _, part in kept.groupby("segment"):
         elapsed = part["elapsed_second"].to_numpy()

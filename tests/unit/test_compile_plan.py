@@ -15,6 +15,8 @@ from drivers.keithley.programs import check_program
 from drivers.roles import PotentiostatLimits
 from protocols.cell import read_cell
 from protocols.errors import Problem, ProblemsFound
+from protocols.inputs import give_inputs
+from protocols.protocol import read_protocol
 
 REPOSITORY = Path(__file__).parents[2]
 LIBRARY = REPOSITORY / "protocols" / "library"
@@ -53,7 +55,10 @@ def bound(plan: Plan, name: str) -> tuple[float | None, float | None, str, str]:
 @pytest.mark.parametrize("cell", sorted(CELLS.glob("*.yaml")), ids=lambda path: path.stem)
 @pytest.mark.parametrize("protocol", sorted(LIBRARY.glob("*.yaml")), ids=lambda path: path.stem)
 def test_what_is_shipped_compiles_without_a_word(protocol: Path, cell: Path) -> None:
-    plan, warnings = load_plan(protocol.read_text(), protocol.name, cell.read_text(), cell.name, LIMITS_2450)
+    text = protocol.read_text()
+    asked = read_protocol(text, protocol.name).missing_inputs
+    text = give_inputs(text, protocol.name, dict.fromkeys(asked, "25"))
+    plan, warnings = load_plan(text, protocol.name, cell.read_text(), cell.name, LIMITS_2450)
     assert warnings == []
     assert plan.protocol_name == protocol.stem
     if any(isinstance(step, CurrentStep) for step in plan.steps):
@@ -235,7 +240,20 @@ def test_default_interlocks() -> None:
     assert bound(plan, "jig_temperature_high") == (None, 65, "trip", "default")
     assert bound(plan, "pressure_low") == (2e6, None, "trip", "default")
     assert bound(plan, "pressure_high") == (None, 20e6, "trip", "default")
-    assert [row.rows_needed for row in plan.interlocks] == [1] * 5 + [60, 1] + [3] * 3
+    assert bound(plan, "jig_temperature_off") == (-5, 5, "hold", "default")
+    assert bound(plan, "jig_temperature_drifts") == (-2, 2, "warn", "default")
+    assert bound(plan, "jig_temperature_silent") == (None, 60, "warn", "default")
+    assert bound(plan, "jig_temperature_unknown") == (None, 600, "hold_after_half", "default")
+    assert bound(plan, "pressure_lost") == (-30, None, "hold", "default")
+    assert bound(plan, "pressure_changed") == (-15, 15, "warn", "default")
+    assert bound(plan, "pressure_crack") == (None, 1e6, "hold", "default")
+    assert bound(plan, "voltage_drop") == (None, 0.05, "hold", "default")
+    assert bound(plan, "first_efficiency_low") == (70, None, "hold", "default")
+    assert bound(plan, "efficiency_low") == (80, None, "hold", "default")
+    rows_needed = {row.name: row.rows_needed for row in plan.interlocks}
+    at_once = ("voltage_low", "voltage_high", "current_low", "current_high", "start_voltage", "pressure_crack")
+    assert {rows_needed[name] for name in at_once} == {1}
+    assert {rows_needed[name] for name in ("jig_temperature_high", "pressure_low", "pressure_high")} == {3}
     assert plan.needs == ("potentiostat",)
 
 
@@ -269,7 +287,8 @@ def test_a_protocol_loosens_only_with_a_warning() -> None:
 
 def test_a_delay_shorter_than_a_row_loosens_nothing() -> None:
     plan = plan_of("cycle, rate_C: 1, sampling_s: 10", top=WINDOW + "safety: {delay_s: 9}\n")
-    assert {row.rows_needed for row in plan.interlocks if row.name.startswith(("voltage", "current"))} == {1}
+    delayed = ("voltage_low", "voltage_high", "current_low", "current_high")
+    assert {row.rows_needed for row in plan.interlocks if row.name in delayed} == {1}
 
 
 def test_without_a_window_the_ends_of_the_steps_are_the_window() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.cycles import Cycle, cycle_table
+from daemon.cycles import Cycle, counted_halves, cycle_table, halves_of_cycles
 from daemon.events import SegmentRecord
 from tests.support.plans import CELL
 
@@ -155,3 +155,57 @@ def test_every_half_is_in_exactly_one_cycle(kinds: list[str | None], starts_with
     counted = [capacity for pair in capacities(table(*records, starts_with=starts_with)) for capacity in pair]
     expected = [float(number) for number, kind in enumerate(kinds, start=1) if kind is not None]
     assert sorted(capacity for capacity in counted if capacity is not None) == expected
+
+
+def test_half_that_was_cut_short_and_went_on_is_one_half() -> None:
+    cut = charge(80.0, ended_by="paused", abnormal=True, end_run_time_second=10.0, rows=11)
+    records = [cut, rest(), charge(120.0, continues=True, start_run_time_second=50.0, end_run_time_second=90.0)]
+    (cycle,) = table(*records, discharge())
+    assert capacities([cycle]) == [(200.0, 180.0)]
+    assert (cycle.flags, cycle.coulombic_efficiency_percent) == (("interrupted",), None)
+    ((joined, _),) = halves_of_cycles([*records, discharge()], "charge")
+    assert (joined.ended_by, joined.abnormal, joined.rows) == ("voltage", False, 21)
+    assert (joined.start_run_time_second, joined.end_run_time_second) == (0.0, 90.0)
+
+
+def test_half_that_is_begun_anew_is_another() -> None:
+    cycles = table(charge(80.0, ended_by="paused", abnormal=True), charge(), discharge())
+    assert capacities(cycles) == [(80.0, None), (200.0, 180.0)]
+    assert [cycle.flags for cycle in cycles] == [("unfinished",), ()]
+
+
+def test_half_that_never_went_on_is_unfinished() -> None:
+    (cycle,) = table(charge(), discharge(50.0, ended_by="power_lost", abnormal=True))
+    assert cycle.flags == ("unfinished",)
+
+
+@pytest.mark.parametrize(
+    ("interrupted", "flags"), [((True, False), ()), ((False, True), ("interrupted",)), ((True, True), ("interrupted",))]
+)
+def test_only_what_lies_in_a_cycle_interrupts_it(interrupted: tuple[bool, bool], flags: tuple[str, ...]) -> None:
+    (cycle,) = table(charge(interrupted=interrupted[0]), discharge(interrupted=interrupted[1]))
+    assert cycle.flags == flags
+    assert (cycle.coulombic_efficiency_percent is None) == bool(flags)
+
+
+AT_LIMIT = {"rows": 2, "end_run_time_second": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"),
+    [
+        ((charge(0.0, **AT_LIMIT), discharge()), [(None, 180.0)]),
+        ((charge(), discharge(), discharge(0.0, **AT_LIMIT), charge(), discharge()), [(200.0, 180.0)] * 2),
+        ((charge(), charge(0.0, continues=True, **AT_LIMIT), discharge()), [(200.0, 180.0)]),
+        ((charge(1.0, rows=2, end_run_time_second=900.0), discharge()), [(1.0, 180.0)]),
+        ((charge(1.0, rows=900, end_run_time_second=0.2), discharge()), [(1.0, 180.0)]),
+    ],
+)
+def test_cell_at_its_limit_already_runs_no_half(
+    records: tuple[SegmentRecord, ...], expected: list[tuple[float | None, float | None]]
+) -> None:
+    assert capacities(table(*records)) == expected
+
+
+def test_what_goes_on_with_nothing_is_a_half_of_its_own() -> None:
+    assert counted_halves([rest(), charge(continues=True), discharge(continues=True)]) == [None, "charge", "discharge"]

@@ -42,11 +42,11 @@ def test_cutting_makes_no_difference(data, drawn, line_end, parity):
     assert found + lines_of(framer, waiting) == whole
 
 
-def test_a_line_has_the_second_of_its_last_byte():
+def test_a_line_has_the_second_of_its_first_byte():
     framer = LineFramer(b"\r\n")
-    assert lines_of(framer, [(1.0, b"ab"), (2.0, b"c\r"), (3.0, b"\nd\r\ne")]) == [(b"abc\r\n", 3.0), (b"d\r\n", 3.0)]
+    assert lines_of(framer, [(1.0, b"ab"), (2.0, b"c\r"), (3.0, b"\nd\r\ne")]) == [(b"abc\r\n", 1.0), (b"d\r\n", 3.0)]
     assert lines_of(framer, []) == []
-    assert lines_of(framer, [(4.0, b"f\r"), (5.0, b"\n")]) == [(b"ef\r\n", 5.0)]
+    assert lines_of(framer, [(4.0, b"f\r"), (5.0, b"\n")]) == [(b"ef\r\n", 3.0)]
 
 
 def test_reset_forgets_half_a_line():
@@ -61,7 +61,7 @@ def test_what_never_ends_is_not_kept():
     for second in range(100):
         assert lines_of(framer, [(float(second), b"x" * 1000)]) == []
         assert len(framer._kept) <= LONGEST_LINE_BYTES
-    assert lines_of(framer, [(100.0, b"\r\nok\r\n")]) == [(b"x" * LONGEST_LINE_BYTES, 100.0), (b"ok\r\n", 100.0)]
+    assert lines_of(framer, [(100.0, b"\r\nok\r\n")]) == [(b"x" * LONGEST_LINE_BYTES, 0.0), (b"ok\r\n", 100.0)]
 
 
 @pytest.mark.parametrize("parity", [Parity.EVEN, Parity.ODD])

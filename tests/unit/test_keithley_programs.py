@@ -5,14 +5,16 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.keithley import programs
+from drivers.keithley.blocks import block_group
 from drivers.keithley.limits import LIMITS_2450, LIMITS_2460, LIMITS_2461
-from drivers.roles import SegmentProgram
+from drivers.roles import SegmentMode, SegmentProgram
 
 CHARGE = SegmentProgram(
     current_ampere=2e-3,
@@ -27,15 +29,38 @@ CHARGE = SegmentProgram(
 DISCHARGE = replace(CHARGE, current_ampere=-2e-3, until_voltage_volt=2.0)
 REST = replace(CHARGE, current_ampere=0.0, current_range_ampere=1e-6, until_voltage_volt=None)
 FAST = replace(CHARGE, sampling_second=1.0, cutoff_second=0.2)
+HOLD = replace(
+    CHARGE,
+    mode=SegmentMode.VOLTAGE,
+    current_ampere=0.0,
+    until_voltage_volt=None,
+    voltage_volt=3.7,
+    current_limit_ampere=3e-3,
+    until_current_ampere=0.15e-3,
+)
+SCAN = replace(
+    HOLD,
+    mode=SegmentMode.SCAN,
+    voltage_volt=3.0,
+    end_voltage_volt=3.2,
+    scan_rate_volt_per_second=1e-3,
+    until_current_ampere=None,
+)
+CLAMPED = replace(CHARGE, mode=SegmentMode.CLAMPED_CURRENT)
+CLAMPED_DISCHARGE = replace(DISCHARGE, mode=SegmentMode.CLAMPED_CURRENT)
+
+
+def groups_of(program, *, limits=LIMITS_2450, exists=False):
+    return programs.segment_groups("hc0001", program, limits, buffer_exists=exists, terminals="REAR")
 
 
 def commands_of(program, *, limits=LIMITS_2450, exists=False):
-    groups = programs.segment_groups("hc0001", program, limits, buffer_exists=exists, terminals="REAR")
+    groups = groups_of(program, limits=limits, exists=exists)
     return [command for group in (programs.safe_group(), *groups) for command in group.commands]
 
 
 def blocks_of(program):
-    return list(programs.block_group("hc0001", program).commands)
+    return list(block_group("hc0001", program).commands)
 
 
 def test_charge_has_the_settings_of_the_reference_program():
@@ -108,8 +133,92 @@ def test_scratch_readings_test_the_same_limits():
     assert ':TRAC:FILL:MODE CONT,"defbuffer2"' in commands_of(FAST)
 
 
+def test_a_held_voltage_has_its_current_limited_first():
+    commands = commands_of(HOLD)
+    order = [
+        ":OUTP OFF", ":SOUR:FUNC VOLT", ':SENS:FUNC "CURR"', ":SENS:CURR:RSEN ON", ":SENS:CURR:RANG 0.01",
+        ":SOUR:VOLT:PROT PROT5", ":SOUR:VOLT:RANG 20", ":SOUR:VOLT:ILIM 0.003", ":SOUR:VOLT 3.7",
+        ":SOUR:VOLT:READ:BACK ON", ":SENS:CURR:NPLC 5", ':TRAC:MAKE "hc0001_amp",5043,STAN',
+    ]  # fmt: skip
+    places = [commands.index(command) for command in order]
+    assert places == sorted(places)
+    assert not any(":SOUR:CURR " in command or "SENS:VOLT" in command for command in commands)
+    checks = {check.query: check.expected for group in groups_of(HOLD) for check in group.checks}
+    assert (checks[":SOUR:VOLT:ILIM?"], checks[":SOUR:VOLT?"], checks[":SOUR:FUNC?"]) == (3e-3, 3.7, "VOLT")
+
+
+def test_held_voltage_blocks():
+    assert blocks_of(HOLD)[4:] == [
+        ':TRIG:BLOC:MEAS 4,"hc0001_amp"',
+        ":TRIG:BLOC:BRAN:LIM:CONS 5,ABOV,0,0.0033,12,4",
+        ":TRIG:BLOC:BRAN:LIM:CONS 6,BEL,-0.0033,0,12,4",
+        ":TRIG:BLOC:BRAN:ONCE 7,9",
+        ":TRIG:BLOC:BRAN:LIM:CONS 8,IN,-0.00015,0.00015,12,4",
+        ":TRIG:BLOC:NOP 9",
+        ":TRIG:BLOC:BRAN:EVEN 10,TIM2,12",
+        ":TRIG:BLOC:BRAN:COUN 11,5041,3",
+        ":TRIG:BLOC:SOUR:STAT 12,OFF",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("program", "volt", "end"),
+    [(CLAMPED, "3.7", "BEL,0.00198,0.004"), (CLAMPED_DISCHARGE, "2", "ABOV,-0.004,-0.00198")],
+)
+def test_a_clamped_current_is_a_limited_voltage(program, volt, end):
+    commands = commands_of(program)
+    assert commands.index(":SOUR:VOLT:ILIM 0.002") < commands.index(f":SOUR:VOLT {volt}")
+    assert f":TRIG:BLOC:BRAN:LIM:CONS 8,{end},12,4" in blocks_of(program)
+
+
+def test_scan_blocks():
+    assert blocks_of(SCAN) == [
+        ':TRIG:LOAD "Empty"',
+        ':TRIG:BLOC:CONF:REC 1,"presscell_levels",1',
+        ":TRIG:BLOC:SOUR:STAT 2,ON",
+        ":TRIG:BLOC:NOT 3,1",
+        ":TRIG:BLOC:WAIT 4,TIM1",
+        ':TRIG:BLOC:MEAS 5,"hc0001_amp"',
+        ":TRIG:BLOC:BRAN:LIM:CONS 6,ABOV,0,0.0033,13,5",
+        ":TRIG:BLOC:BRAN:LIM:CONS 7,BEL,-0.0033,0,13,5",
+        ":TRIG:BLOC:BRAN:EVEN 8,TIM2,13",
+        ":TRIG:BLOC:BRAN:COUN 9,21,11",
+        ":TRIG:BLOC:BRAN:ALW 10,13",
+        ':TRIG:BLOC:CONF:NEXT 11,"presscell_levels"',
+        ":TRIG:BLOC:BRAN:ALW 12,4",
+        ":TRIG:BLOC:SOUR:STAT 13,OFF",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, [3.0 + 0.01 * number for number in range(21)]),
+        ({"voltage_volt": 3.2, "end_voltage_volt": 3.0}, [3.2 - 0.01 * number for number in range(21)]),
+        ({"end_voltage_volt": 3.025}, [3.0, 3.01, 3.02, 3.025]),
+        ({"scan_rate_volt_per_second": 0.7e-4, "end_voltage_volt": 3.002}, [3.0, 3.0005, 3.0015, 3.002]),
+    ],
+)
+def test_the_levels_of_a_scan_are_loaded_and_recalled_one_by_one(change, expected):
+    program = replace(SCAN, **change)
+    assert programs.levels(program, LIMITS_2450) == pytest.approx(expected, abs=1e-9)
+    assert len(expected) == program.scan_row_count == programs.row_bound(program)
+    groups = groups_of(program)
+    commands = [command for group in groups for command in group.commands]
+    store = ':SOUR:CONF:LIST:STOR "presscell_levels"'
+    stored = [before for before, command in pairwise(commands) if command == store]
+    assert [float(command.removeprefix(":SOUR:VOLT ")) for command in stored] == pytest.approx(expected)
+    assert commands.index(":SOUR:VOLT:ILIM 0.003") < commands.index(store)
+    recalled = {check.query: check.expected for group in groups for check in group.checks if "LIST:REC" in check.query}
+    assert list(recalled) == [
+        f':SOUR:CONF:LIST:REC "presscell_levels",{number};:SOUR:VOLT?' for number in range(1, len(expected) + 1)
+    ]
+    assert list(recalled.values()) == pytest.approx(expected)
+    assert f":SOUR:VOLT {expected[0]:g}" in groups[-3].commands
+
+
 def test_a_firmware_without_measure_blocks_gets_digitize_blocks():
-    blocks = programs.block_group("hc0001", CHARGE, measure_word="MDIG").commands
+    blocks = block_group("hc0001", CHARGE, measure_word="MDIG").commands
     assert ':TRIG:BLOC:MDIG 4,"hc0001",1' in blocks
     assert not any("MEAS" in block for block in blocks)
 
@@ -170,13 +279,48 @@ def test_what_the_model_cannot_run_is_refused(change, quantity):
     assert refusal.value.quantity == quantity
 
 
-@pytest.mark.parametrize("program", [CHARGE, DISCHARGE, REST, FAST])
+@pytest.mark.parametrize(
+    ("program", "change", "quantity"),
+    [
+        (HOLD, {"voltage_volt": None}, "voltage_volt"),
+        (HOLD, {"voltage_volt": 3.9}, "voltage_volt"),
+        (HOLD, {"current_limit_ampere": None}, "current_limit_ampere"),
+        (HOLD, {"current_limit_ampere": 0.9e-3}, "current_limit_ampere"),
+        (HOLD, {"current_limit_ampere": 11e-3}, "current_limit_ampere"),
+        (HOLD, {"current_range_ampere": 1e-6, "current_limit_ampere": 0.0}, "current_limit_ampere"),
+        (HOLD, {"current_range_ampere": 2e-3}, "current_range_ampere"),
+        (HOLD, {"until_current_ampere": 0.0}, "until_current_ampere"),
+        (HOLD, {"until_current_ampere": 4e-3}, "until_current_ampere"),
+        (HOLD, {"until_current_ampere": math.nan}, "until_current_ampere"),
+        (HOLD, {"current_ampere": 1e-3}, "current_ampere of a segment that holds a voltage"),
+        (HOLD, {"until_voltage_volt": 3.7}, "until_voltage_volt of a held voltage"),
+        (CLAMPED, {"until_voltage_volt": None}, "until_voltage_volt"),
+        (CLAMPED, {"current_ampere": 0.5e-3}, "current_ampere"),
+        (CLAMPED, {"until_current_ampere": 1e-3}, "until_current_ampere"),
+        (SCAN, {"until_current_ampere": 1e-3}, "until_current_ampere"),
+        (SCAN, {"end_voltage_volt": None}, "end_voltage_volt"),
+        (SCAN, {"end_voltage_volt": 3.9}, "end_voltage_volt"),
+        (SCAN, {"end_voltage_volt": 3.0}, "rows of the scan"),
+        (SCAN, {"scan_rate_volt_per_second": None}, "scan_rate_volt_per_second times sampling_second"),
+        (SCAN, {"scan_rate_volt_per_second": 0.0}, "scan_rate_volt_per_second times sampling_second"),
+        (SCAN, {"scan_rate_volt_per_second": 1e-5}, "scan_rate_volt_per_second times sampling_second"),
+        (SCAN, {"lower_guard_volt": 1.0, "voltage_volt": 1.0, "end_voltage_volt": 3.5}, ""),
+    ],
+)
+def test_what_cannot_be_held_is_refused(program, change, quantity):
+    limits = LIMITS_2450 if quantity else replace(LIMITS_2450, level_count=200)
+    with pytest.raises(programs.ProgramError) as refusal:
+        programs.check_program(replace(program, **change), limits)
+    assert refusal.value.quantity == (quantity or "rows of the scan")
+
+
+@pytest.mark.parametrize("program", [CHARGE, DISCHARGE, REST, FAST, HOLD, SCAN, CLAMPED, CLAMPED_DISCHARGE])
 @pytest.mark.parametrize("limits", [LIMITS_2450, LIMITS_2460, LIMITS_2461])
 def test_what_the_models_can_run_is_taken(program, limits):
     programs.check_program(program, limits)
 
 
-@pytest.mark.parametrize("token", ["", "1a", 'a"b', "a b", "a;b", "a" * 32, "ä"])
+@pytest.mark.parametrize("token", ["", "1a", 'a"b', "a b", "a;b", "a" * 28, "ä", "a_amp"])
 def test_what_cannot_name_a_buffer(token):
     with pytest.raises(ValueError, match="buffer"):
         programs.check_token(token)
@@ -184,7 +328,7 @@ def test_what_cannot_name_a_buffer(token):
 
 @dataclass
 class TriggerModel:
-    """The blocks, each as the manual says it works, on a cell whose voltage depends on time alone.
+    """The blocks, each as the manual says it works, on a cell whose reading depends on time alone.
 
     A wait block remembers for itself which ticks it has seen, the stricter way to read the manual.
     """
@@ -199,6 +343,8 @@ class TriggerModel:
     kept_second: list[float] = field(default_factory=list)
     counters: Counter[int] = field(default_factory=Counter)
     reading: dict[int, float] = field(default_factory=dict)
+    level: int = 0
+    levels_at_rows: list[int] = field(default_factory=list)
 
     def run(self):
         commands = [command.removeprefix(":TRIG:BLOC:").split(" ") for command in blocks_of(self.program)[1:]]
@@ -234,8 +380,9 @@ class TriggerModel:
 
     def block_meas(self, at, buffer):
         self.reading[at] = self.voltage_at(self.now_second)
-        if buffer == '"hc0001"':
+        if buffer.startswith('"hc0001'):
             self.kept_second.append(self.now_second)
+            self.levels_at_rows.append(self.level)
         else:
             self.scratch += 1
         self.now_second += self.measuring_second
@@ -244,7 +391,17 @@ class TriggerModel:
         low, high, target, measured = values
         assert float(low) < float(high)
         value = self.reading[int(measured)]
-        return int(target) if (value > float(high) if kind == "ABOV" else value < float(low)) else None
+        met = {"ABOV": value > float(high), "BEL": value < float(low), "IN": float(low) <= value <= float(high)}
+        return int(target) if met[kind] else None
+
+    def block_nop(self, at):
+        pass
+
+    def block_conf_rec(self, at, name, number):
+        self.level = int(number)
+
+    def block_conf_next(self, at, name):
+        self.level += 1
 
     def block_bran_even(self, at, event, target):
         return int(target) if self.now_second >= self.program.duration_second else None
@@ -282,6 +439,39 @@ def test_every_segment_ends_in_time_with_its_rows_kept(ticks, cutoff, intervals,
     assert len(result.kept_second) <= programs.buffer_rows(program)
     body = result.kept_second[:-1]
     assert body == pytest.approx([index * sampling for index in range(len(body))], abs=0.2)
+
+
+@given(st.integers(1, 5), st.integers(0, 300), st.floats(0.1, 2.9))
+def test_a_held_voltage_ends_at_the_first_test_of_a_small_current(ticks, tests, first_milliampere):
+    """Its first reading does not end it, however small."""
+    program = replace(HOLD, duration_second=60.0, sampling_second=ticks * 0.2, cutoff_second=0.2)
+    small_second = tests * 0.2
+    large_ampere = 1e-3 * max(first_milliampere, 0.2)
+    reading_at = lambda second: 0.1e-3 if second >= small_second else large_ampere  # noqa: E731
+    result = TriggerModel(program, reading_at, measuring_second=0.05).run()
+    expected = min(max(tests, 1) * 0.2, 60.0)
+    assert not result.output_on
+    assert result.kept_second[0] == 0
+    assert expected <= result.now_second <= expected + 0.2
+    assert result.now_second - result.kept_second[-1] < 0.2
+
+
+@given(st.integers(1, 5), st.integers(2, 60))
+def test_a_scan_has_one_row_at_each_level(ticks, rows):
+    program = replace(SCAN, sampling_second=ticks * 1.0, cutoff_second=1.0, scan_rate_volt_per_second=0.01 / ticks)
+    program = replace(program, voltage_volt=2.0, end_voltage_volt=2.0 + 0.01 * (rows - 1))
+    result = TriggerModel(program, lambda _: 1e-3).run()
+    assert not result.output_on
+    assert result.levels_at_rows == list(range(1, rows + 1))
+    assert result.level == rows
+    assert result.kept_second == pytest.approx([index * ticks for index in range(rows)], abs=0.2)
+
+
+@pytest.mark.parametrize("program", [HOLD, SCAN, CLAMPED, CLAMPED_DISCHARGE])
+@pytest.mark.parametrize("reading", [3.4e-3, -3.4e-3, 9.9e37])
+def test_too_much_current_ends_a_held_voltage_at_once(program, reading):
+    result = TriggerModel(program, lambda _: reading).run()
+    assert (result.output_on, result.kept_second) == (False, [0.0])
 
 
 def test_the_kept_rows_of_a_plain_segment():

@@ -16,7 +16,7 @@ from drivers.errors import (
 )
 from drivers.keithley.limits import LIMITS_2450
 from drivers.keithley.smu import KeithleySMU
-from drivers.roles import SegmentProgram, SegmentState
+from drivers.roles import SegmentMode, SegmentProgram, SegmentState
 from drivers.session import Session
 
 TOKEN, NEXT_TOKEN = "p0123abcd_000001", "p0123abcd_000002"
@@ -30,7 +30,25 @@ CHARGE = SegmentProgram(
     sampling_second=1.0,
     cutoff_second=1.0,
 )
+HOLD = replace(
+    CHARGE,
+    mode=SegmentMode.VOLTAGE,
+    current_ampere=0.0,
+    until_voltage_volt=None,
+    voltage_volt=3.7,
+    current_limit_ampere=3e-3,
+    until_current_ampere=0.15e-3,
+)
+SCAN = replace(
+    HOLD,
+    mode=SegmentMode.SCAN,
+    voltage_volt=3.0,
+    end_voltage_volt=3.03,
+    scan_rate_volt_per_second=0.01,
+    until_current_ampere=None,
+)
 UNKNOWN_BUFFER = '-222,"Parameter out of range;1;2024/01/01 00:00:00.000"'
+MISSING_LIST = '2790,"Configuration list, error, does not exist;1;2024/01/01 00:00:00.000"'
 NO_BUFFER = object()
 
 
@@ -42,7 +60,7 @@ class Desk:
 
     def __init__(self):
         self.heard, self.lines = [], []
-        self.settings, self.buffers, self.errors = {}, {}, []
+        self.settings, self.buffers, self.errors, self.lists = {}, {}, [], {}
         self.replies = {"*IDN?": "KEITHLEY INSTRUMENTS,MODEL 2450,04451117,1.7.12b", "*LANG?": "SCPI"}
         self.state, self.events, self.refused, self.deaf = "IDLE", "0", {}, set()
         self.silent, self.is_open, self.opened, self.cause = False, False, 0, None
@@ -105,6 +123,8 @@ class Desk:
             case ":TRAC:ACT?" | ":TRAC:POIN?":
                 found = self.buffers.get(argument)
                 return NO_BUFFER if found is None else str(found[header == ":TRAC:POIN?"])
+            case ":SOUR:CONF:LIST:SIZE?":
+                return str(len(self.lists[argument]))
         return self.settings.get(header[:-1], "0")
 
     def command(self, header, argument):
@@ -127,9 +147,27 @@ class Desk:
             case ":TRAC:DEL":
                 if self.buffers.pop(argument, None) is None:
                     self.errors.append(UNKNOWN_BUFFER)
-        words = {"ON": "1", "OFF": "0", '"VOLT"': '"VOLT:DC"'}
+        if header.startswith(":SOUR:CONF:LIST"):
+            self.list_command(header, argument)
+        words = {"ON": "1", "OFF": "0", '"VOLT"': '"VOLT:DC"', '"CURR"': '"CURR:DC"'}
         number = re.fullmatch(r"-?[0-9.]+(e-?[0-9]+)?", argument)
         self.settings[header] = f"{float(argument):.6E}" if number else words.get(argument, argument)
+
+    def list_command(self, header, argument):
+        name, _, number = argument.partition(",")
+        match header.rpartition(":")[2]:
+            case "CRE":
+                self.lists[name] = []
+            case "DEL":
+                if self.lists.pop(name, None) is None:
+                    self.errors.append(MISSING_LIST)
+            case "STOR":
+                self.lists[name].append(self.settings[":SOUR:VOLT"])
+            case "REC":
+                if int(number) > len(self.lists[name]):
+                    self.errors.append(MISSING_LIST)
+                else:
+                    self.settings[":SOUR:VOLT"] = self.lists[name][int(number) - 1]
 
 
 def lose_power(desk):
@@ -148,7 +186,7 @@ async def test_connect_identifies_and_changes_nothing():
     smu = KeithleySMU("smu", LIMITS_2450, Session("smu", desk), now=float, serial_number="04451117")
     identity = await smu.connect()
     assert (identity.model, identity.serial_number, identity.firmware) == ("2450", "04451117", "1.7.12b")
-    assert desk.heard == ["*IDN?", "*LANG?"]
+    assert desk.heard == ["*IDN?", "*LANG?", "*ESR?"]
 
 
 @pytest.mark.parametrize(
@@ -523,6 +561,82 @@ async def test_an_output_that_stays_on_gets_no_current_and_is_told():
     with pytest.raises(RefusedError, match="does not open"):
         await smu.make_safe()
     assert float(desk.settings[":SOUR:CURR"]) == 0
+    assert float(desk.settings[":SOUR:VOLT:ILIM"]) == 1e-6
+
+
+async def test_a_held_voltage_is_verified_and_started_last():
+    desk = Desk()
+    smu = await connected(desk)
+    assert await smu.start_segment(TOKEN, HOLD) == 42.5
+    assert desk.state == "RUNNING"
+    sent = desk.heard
+    assert sent.index(":SOUR:VOLT:ILIM 0.003") < sent.index(":SOUR:VOLT 3.7") < sent.index(":INIT")
+    assert list(desk.buffers) == [f'"{TOKEN}_amp"']
+    look = await smu.look(TOKEN)
+    assert (look.state, look.output_on) == (SegmentState.RUNNING, True)
+
+
+@pytest.mark.parametrize(
+    "header", [":SOUR:VOLT:ILIM", ":SOUR:VOLT", ":SENS:CURR:RANG", ":SOUR:FUNC", ":SENS:CURR:RSEN"]
+)
+async def test_a_setting_of_a_held_voltage_that_was_not_taken(header):
+    desk = Desk()
+    smu = await connected(desk)
+    desk.deaf.add(header)
+    with pytest.raises(RefusedError, match=re.escape(header)):
+        await smu.start_segment(TOKEN, HOLD)
+    assert desk.state == "IDLE"
+    assert not desk.buffers
+
+
+async def test_a_buffer_of_the_other_kind_is_replaced_while_it_is_empty():
+    desk = Desk()
+    desk.buffers[f'"{TOKEN}"'] = (0, 100)
+    smu = await connected(desk)
+    await smu.start_segment(TOKEN, HOLD)
+    assert list(desk.buffers) == [f'"{TOKEN}_amp"']
+
+
+async def test_readings_that_are_currents_are_told_by_the_buffers_name():
+    desk = Desk()
+    desk.buffers[f'"{TOKEN}_amp"'] = (2, 100)
+    smu = await connected(desk)
+    assert (await smu.look(TOKEN)).row_count == 2
+    question = f':TRAC:DATA? 1,2,"{TOKEN}_amp",REL,READ,SOUR,SOURSTAT,STAT'.partition(" ")
+    desk.replies[question[0]] = "0.0,1.5E-03,3.6,200,0,1.0,1.4E-03,3.7,200,0"
+    block = await smu.read_rows(TOKEN, 1, 2)
+    assert question[2] in desk.heard[-1]
+    assert (block.voltage_volt.tolist(), block.current_ampere.tolist()) == ([3.6, 3.7], [1.5e-3, 1.4e-3])
+    del desk.replies[question[0]]
+    await smu.forget_segment(TOKEN)
+    assert not desk.buffers
+
+
+async def test_the_levels_of_a_scan_are_proved_before_it_starts():
+    desk = Desk()
+    desk.lists['"presscell_levels"'] = ["9.0"]
+    smu = await connected(desk)
+    await smu.start_segment(TOKEN, SCAN)
+    assert [float(volt) for volt in desk.lists['"presscell_levels"']] == pytest.approx([3.0, 3.01, 3.02, 3.03])
+    assert float(desk.settings[":SOUR:VOLT"]) == 3.0
+    assert desk.state == "RUNNING"
+
+
+@pytest.mark.parametrize("wrong", [["3.0", "3.01", "3.5", "3.03"], ["3.0", "3.01", "3.02"]])
+async def test_a_level_that_is_stored_wrong_is_found(wrong):
+    desk = Desk()
+    smu = await connected(desk)
+    command = desk.command
+
+    def spoils(header, argument):
+        command(header, argument)
+        if header == ":SOUR:CONF:LIST:STOR" and len(desk.lists[argument]) == 4:
+            desk.lists[argument] = list(wrong)
+
+    desk.command = spoils
+    with pytest.raises(RefusedError, match="levels"):
+        await smu.start_segment(TOKEN, SCAN)
+    assert desk.state == "IDLE"
 
 
 async def test_make_safe_reconnects_after_a_reply_that_never_came():

@@ -19,11 +19,25 @@ SYNTAX = "{}[],:?-&*!|>'\"%@`#\n \t~<=\\0123456789abnxyU.eE+/_$\ufeff\x85\u2028\
 KEYS = (
     *("step", "rate_C", "current_mA", "until_voltage_V", "until_time_s", "until_time", "cycle_count", "loop_to"),
     *("tag", "id", "sampling_s", "cutoff_s", "record", "voltage_V", "time_s", "temperature_C", "within_C", "for"),
-    *("for_s", "timeout", "on_timeout", "role"),
+    *("for_s", "timeout", "on_timeout", "role", "voltage_V", "power_mW", "until_rate_C", "until_current_mA"),
+    *("until_capacity_mAh", "until_dVdt_mV_h", "until_max_pressure_MPa", "until_pressure_change_MPa", "limits"),
+    *("stop_if", "c_rate_basis", "window", "safety", "on_resume", "on_link_loss", "current_density_mA_cm2", "text"),
+    *("start_voltage_V", "end_voltage_V", "scan_rate_mV_per_s", "amplitude_V", "start_frequency_Hz", "unbounded"),
+    *("end_frequency_Hz", "settle", "quality", "speed_rpm"),
 )
 WORDS = (
     *("constant_current", "open_circuit_voltage", "cycle", "tag", "loop", "C/10", "10 h", "3,7", "a", "1e400", ".nan"),
-    *("set", "equilibrate", "hold", "chamber", "55", "2 h"),
+    *("set", "equilibrate", "hold", "chamber", "55", "2 h", "constant_voltage", "constant_power", "voltage_scan"),
+    *("impedance_spectroscopy", "wait_for", "mill", "pause", "advance_cycle", "cell_file", "first", "$x", "$NAME"),
+    *("[{when: [{var: voltage_V, op: '<', value: 3}], goto: a}]", "[{when: [], goto: next}]", "[kk]", "[{}]", "[$x]"),
+    *("[{when: [{var: cycle_count, op: '>', value: 3, relative_to: first}], goto: end, at_most: 2}]", "{block: a}"),
+    *(
+        "{retention_percent: '< 60', relative_to: first}",
+        "{retention_percent: 60}",
+        "{max_dVdt_mV_h: 1}",
+        "[1 s for 1 h]",
+    ),
+    *("{mask: 5 s, fail: 1 s}", "{verify: {max_dV_mV: 1}}", "{lower_voltage_V: 1, upper_voltage_V: 2}"),
     *(
         "1",
         "2",

@@ -8,6 +8,7 @@ from daemon.compile import load_plan
 from drivers.keithley.limits import LIMITS_2450
 from drivers.roles import PotentiostatLimits
 from protocols.errors import Problem, ProblemsFound
+from protocols.structure import check_protocol
 from tests.support.malformed import compare
 
 REPOSITORY = Path(__file__).parents[2]
@@ -25,6 +26,11 @@ def refused(protocol: Path, cell: Path, limits: PotentiostatLimits | None = LIMI
 @pytest.mark.parametrize("path", sorted(MALFORMED.glob("protocol/*.yaml")), ids=lambda path: path.stem)
 def test_protocol_is_refused_where_it_is_wrong(path: Path) -> None:
     compare(path, refused(path, BM05))
+
+
+@pytest.mark.parametrize("path", sorted(MALFORMED.glob("language/*.yaml")), ids=lambda path: path.stem)
+def test_protocol_is_refused_without_a_cell(path: Path) -> None:
+    compare(path, check_protocol(path.read_text(), path.name))
 
 
 @pytest.mark.parametrize("path", sorted(MALFORMED.glob("log_only/*.yaml")), ids=lambda path: path.stem)

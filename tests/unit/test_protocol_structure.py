@@ -1,11 +1,15 @@
 """Protocols that are right, or only odd: the checks between steps must not refuse them."""
 
+from pathlib import Path
+
 import pytest
 
 from protocols.errors import Severity
-from protocols.protocol import ConstantCurrent, OpenCircuitVoltage, read_protocol
+from protocols.protocol import read_protocol
+from protocols.steps import ConstantCurrent, OpenCircuitVoltage
 from protocols.structure import check_protocol, read_structure
 
+LIBRARY = Path(__file__).parents[2] / "protocols" / "library"
 WINDOW = "window: {lower_voltage_V: 2.0, upper_voltage_V: 3.7, vs: Li-In}\n"
 
 
@@ -89,3 +93,12 @@ def test_zero_volt_is_a_voltage() -> None:
 def test_nulls_are_absent() -> None:
     (wrong,) = said_of("constant_current, rate_C: 0.1, until_voltage_V: null, until_time_s: ~")
     assert "no stop condition" in wrong
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*sorted(LIBRARY.glob("*.yaml")), *sorted((Path(__file__).parent / "protocol_files").rglob("*.yaml"))],
+    ids=lambda path: f"{path.parent.name}/{path.stem}",
+)
+def test_nothing_is_said_against_what_comes_with_it(path: Path) -> None:
+    assert check_protocol(path.read_text(encoding="utf-8"), path.name) == []

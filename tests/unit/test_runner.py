@@ -9,11 +9,12 @@ import pytest
 
 from daemon.events import InstrumentFailed, MadeSafe
 from daemon.run_state import Outcome, Phase
-from daemon.runner import WRITES_WHILE_LOCKED, Progress
+from daemon.run_writer import WRITES_WHILE_LOCKED
+from daemon.runner import Progress
 from daemon.store.errors import StoreError
 from drivers.errors import DriverError, WrongInstrumentError
 from tests.support.instruments import BAD_REPLY, LINK_LOST, NO_REPLY, REFUSED, ScriptedDevice
-from tests.support.plans import charge, discharge, interlock, plan, rest
+from tests.support.plans import AT_ONCE, PATIENT, charge, discharge, interlock, plan, rest
 from tests.support.rigs import (
     EVERY_SECOND,
     RUN_ID,
@@ -28,7 +29,7 @@ from tests.support.rigs import (
     take_up,
 )
 
-PLAN = plan(charge(), rest(until_time_second=30.0, sampling_second=1.0), discharge())
+PLAN = plan(charge(), rest(until_time_second=30.0, sampling_second=1.0), discharge(), link=PATIENT, resume=AT_ONCE)
 CHARGE_LASTS_SECOND, DISCHARGE_LASTS_SECOND = 43.0, 61.0
 """By the scripted instrument's arithmetic: from 2.5 V at 28 mV/s, 20 mV off, to the first row beyond the limit."""
 OUTCOME_OF_RUN = (Phase.FINISHED, Outcome.COMPLETED)
@@ -144,7 +145,7 @@ async def test_outage_of_any_length_does_not_end_a_run_whose_segment_runs_by_its
 
 
 async def test_more_rows_than_a_block_holds_are_stored_in_blocks(tmp_path: Path) -> None:
-    scripted = Scripted(tmp_path, plan(rest(until_time_second=HOUR, sampling_second=1.0)))
+    scripted = Scripted(tmp_path, plan(rest(until_time_second=HOUR, sampling_second=1.0), link=PATIENT))
     scripted.device.outages = [(ZERO_SECOND + 5, ZERO_SECOND + 2 * HOUR)]
     await scripted.carry_out()
     assert kinds_of(scripted.path).count("block_stored") == 4
@@ -173,11 +174,12 @@ async def test_stop_that_can_not_be_verified_stays_with_the_next_daemon(
     scripted.at(25, lambda: scripted.runner.request_stop("ada"))
     run = await scripted.carry_out()
     assert 25 <= scripted.runner.run_time_second <= 25 + LIMIT_SECOND
-    assert (run.phase, run.outcome) == (Phase.STOPPING, Outcome.FAILED)
-    assert run.reason.startswith("stopped by ada; NOT verified safe: smu: no connection")
+    assert run.phase is Phase.STOPPING
+    assert run.why.startswith("stopped by ada; NOT verified safe: smu: no connection")
     assert stored_run(scripted.path) == run
     run = await take_up(scripted.directory, device, ZERO_SECOND + 11 * HOUR)
-    assert (run.phase, run.outcome) == (Phase.FINISHED, Outcome.FAILED)
+    assert (run.phase, run.outcome) == (Phase.FINISHED, Outcome.STOPPED)
+    assert run.why.startswith("stopped by ada; verified safe 10.9")
     assert made_safe_in(scripted.path) == [(False, False), (True, True)]
     assert_every_row_is_stored(scripted.path, device)
 
@@ -334,7 +336,7 @@ async def test_rows_that_could_not_be_drained_keep_the_run_from_ending(
     scripted.at(25, lambda: scripted.runner.request_stop("ada"))
     run = await scripted.carry_out()
     assert (run.phase, run.outcome) == (Phase.STOPPING, Outcome.STOPPED)
-    assert run.reason.startswith("stopped by ada; rows may still be in the instrument: smu: ")
+    assert run.why.startswith("stopped by ada; rows may still be in the instrument: smu: ")
     assert made_safe_in(scripted.path) == [(True, False)]
     assert device.output_on is False
     assert len(device.held) == 1
@@ -365,7 +367,7 @@ async def test_output_that_stays_on_after_a_segment_fails_the_run_and_does_not_e
     device.output_stays_on = True
     run = await scripted.carry_out()
     assert (run.phase, run.outcome) == (Phase.STOPPING, Outcome.FAILED)
-    assert run.reason.startswith("smu: the segment has ended and the output is still on; NOT verified safe: ")
+    assert run.why.startswith("smu: the segment has ended and the output is still on; NOT verified safe: ")
     assert [failure.error for failure in failures_in(scripted.path)] == ["output_on"]
     assert len(device.executed) == 1
     device.output_stays_on = False
@@ -389,7 +391,7 @@ async def test_another_instrument_behind_the_cable_ends_the_run(scripted: Script
     device.fail("connect", WrongInstrumentError("smu", "number 7", "number 8"), times=10**9)
     run = await scripted.carry_out()
     assert (run.phase, run.outcome) == (Phase.STOPPING, Outcome.FAILED)
-    assert run.reason.startswith("smu: expected number 7, found number 8; NOT verified safe")
+    assert run.why.startswith("smu: expected number 7, found number 8; NOT verified safe")
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no terminal"), SystemExit(1)], ids=lambda error: type(error).__name__)
@@ -574,5 +576,5 @@ async def test_our_own_failure_makes_safe_and_is_noted(scripted: Scripted, devic
         await scripted.carry_out()
     assert device.output_on is False
     (failure,) = failures_in(scripted.path)
-    assert (failure.role, failure.error, failure.text) == ("daemon", "ZeroDivisionError", "a bug")
+    assert (failure.role, failure.error, failure.text) == ("daemon", "ZeroDivisionError", "the daemon failed: a bug")
     assert (stored_run(scripted.path).phase, stored_run(scripted.path).outcome) == (Phase.STOPPING, Outcome.FAILED)

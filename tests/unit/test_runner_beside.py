@@ -23,7 +23,7 @@ from tests.support.instruments import (
     ScriptedLoadCell,
     ScriptedThermometer,
 )
-from tests.support.plans import charge, equilibrate, interlock, plan, rest, setting
+from tests.support.plans import PATIENT, charge, equilibrate, interlock, plan, rest, setting
 from tests.support.rigs import (
     CALIBRATION,
     ZERO_SECOND,
@@ -39,6 +39,9 @@ from tests.support.rigs import (
 )
 
 MINUTE = plan(rest(until_time_second=60.0, sampling_second=1.0))
+
+
+QUESTIONS_A_TRY = 2
 
 
 def clock_second(*run_time_second: float) -> tuple[float, ...]:
@@ -178,7 +181,7 @@ async def test_refusal_to_end_an_equilibration_is_noted_and_fails_the_run(equili
 
 async def test_refusal_to_end_an_equilibration_is_noted_by_the_next_daemon_too(equilibrating: Scripted) -> None:
     device = equilibrating.device
-    device.fail("make_safe", LINK_LOST, times=3)
+    device.fail("make_safe", LINK_LOST, times=QUESTIONS_A_TRY)
     equilibrating.at(120.5, equilibrating.runner.let_go)
     run = await equilibrating.carry_out()
     assert (run.phase, run.fold.equilibrated) == (Phase.MEASURING, True)
@@ -188,7 +191,7 @@ async def test_refusal_to_end_an_equilibration_is_noted_by_the_next_daemon_too(e
     assert kinds_of(equilibrating.path).count("instrument_failed") == 1
 
 
-TRIES = 20
+TRIES = 10
 MENDED_SECOND = sum(PATIENT_WAITS_SECOND) + (TRIES - len(PATIENT_WAITS_SECOND)) * PATIENT_WAITS_SECOND[-1]
 
 
@@ -197,10 +200,11 @@ async def test_equilibration_ends_also_through_an_outage(
     equilibrating: Scripted, verb: str, lasts_second: float
 ) -> None:
     device = equilibrating.device
-    equilibrating.at(119.9, lambda: device.fail(verb, NO_REPLY, at=device.calls[verb] + 1, times=TRIES))
+    times = TRIES * QUESTIONS_A_TRY
+    equilibrating.at(119.9, lambda: device.fail(verb, NO_REPLY, at=device.calls[verb] + 1, times=times))
     await equilibrating.carry_out()
     assert_equilibrated(equilibrating, lasts_second)
-    assert device.calls["connect"] == TRIES
+    assert device.calls["connect"] == times
 
 
 async def test_equilibration_that_the_daemon_did_not_watch_begins_anew(equilibrating: Scripted) -> None:
@@ -233,7 +237,7 @@ async def test_gaps_of_every_stream_are_noted_before_the_run_goes_on(tmp_path: P
     assert_every_row_is_stored(scripted.path, scripted.device)
 
 
-LOG_ONLY = plan(rest(until_time_second=25.0), setting(), rest("rest 2", until_time_second=40.0))
+LOG_ONLY = plan(rest(until_time_second=25.0), setting(), rest("rest 2", until_time_second=40.0), link=PATIENT)
 
 
 def log_only(folder: Path, **beside: Any) -> Scripted:

@@ -4,8 +4,11 @@ import asyncio
 import contextlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from drivers.errors import BadReplyError, LinkLostError, NoReplyError
+from drivers.framing import BAD_PARITY, Parity, parity_table, with_parity
 from drivers.line_inbox import LONGEST_LINE_BYTES, LineInbox
 from drivers.serial_link import SerialLink
 from drivers.serial_port import SerialLine
@@ -202,9 +205,29 @@ def test_an_address_that_is_none_is_refused(address):
         TcpLink(address)
 
 
-def test_a_line_with_parity_is_refused():
-    with pytest.raises(ValueError, match="7E1"):
-        SerialLink("/dev/ttyUSB0", SerialLine(9600, "7E1"))
+@pytest.mark.parametrize(("character", "parity"), [("7E1", Parity.EVEN), ("7O1", Parity.ODD)])
+async def test_characters_go_and_come_with_their_parity(character, parity):
+    line_end = with_parity(b"\r", parity)
+    with pty_cable() as cable:
+        link = SerialLink(cable.path, SerialLine(9600, character), timeout_second=TIMEOUT_SECOND)
+        session = Session("box", link)
+        await session.open()
+        cable.answer(lambda line: with_parity(b"re ", parity) + line + line_end, line_end=line_end)
+        assert await session.ask(HELLO) == "re hello"
+        wrong = {Parity.EVEN: b"h", Parity.ODD: b"i"}[parity]
+        cable.answer(lambda line: wrong + line_end, line_end=line_end)
+        with pytest.raises(BadReplyError, match="ASCII"):
+            await session.ask(HELLO)
+        await session.close()
+
+
+@given(st.text(st.characters(codec="ascii")), st.sampled_from([Parity.EVEN, Parity.ODD]))
+def test_parity_is_put_on_and_taken_off(text, parity):
+    sent = with_parity(text.encode("ascii"), parity)
+    assert all(code.bit_count() % 2 == (parity is Parity.ODD) for code in sent)
+    assert sent.translate(parity_table(parity)) == text.encode("ascii")
+    flipped = bytes(code ^ 1 for code in sent)
+    assert flipped.translate(parity_table(parity)) == bytes([BAD_PARITY]) * len(sent)
 
 
 async def test_lines_that_are_whole_can_be_read_after_the_way_is_gone():

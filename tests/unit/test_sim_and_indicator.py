@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulators.and_frames import FRAME_BYTES, FrameWriter, Header
-from simulators.and_indicator import START_UP_NS, AndIndicator, ForceSensor, IndicatorSetup, Upset
+from simulators.and_indicator import AndIndicator
 from simulators.cell import PressCell
 from simulators.device import SECOND_NS, Forecast
+from simulators.force_display import START_UP_NS, ForceSensor, IndicatorSetup, Upset
 
 MS = 1_000_000
 EXACT = ForceSensor(zero_drift_per_kelvin=0, span_drift_per_kelvin=0, noise_kilopascal=0)

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.pressure import PressureCalibration
-from daemon.station import load_station, rig_wiring
+from daemon.station import load_station, mill_drive_connection, rig_wiring
 from daemon.station_file import StationFile, is_on_this_machine
 from drivers.and_weighing.codec import AndFormat
-from drivers.registry import Connection, LoadCellConnection, ThermometerConnection
+from drivers.registry import Connection, LoadCellConnection, MillDriveConnection, ThermometerConnection
 from protocols.errors import errors_in
 from tests.support.malformed import compare
 
@@ -179,3 +179,35 @@ def test_the_example_with_characters_changed(data: st.DataObject) -> None:
 @given(st.text())
 def test_any_text_is_no_station(text: str) -> None:
     assert errors_in(load_station(text, "station.yaml").problems)
+
+
+def test_a_mill_is_a_rig_of_its_own() -> None:
+    text = "site: s\nstation: t\ndata: /d\nrigs:\n  mill:\n    mill_drive:\n"
+    text += '      {driver: delta.vfd, address: "10.0.0.9:4001", highest_rpm: 4200, character: "8N2", bus_address: 3}\n'
+    file = load_station(text, "station.yaml")
+    assert file.problems == ()
+    said = file.rigs["mill"].mill_drive
+    assert said is not None
+    assert said.loss_stop_s == 3
+    assert mill_drive_connection("mill.mill_drive", said) == MillDriveConnection(
+        name="mill.mill_drive", address="10.0.0.9:4001", highest_rpm=4200, character="8N2", bus_address=3
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "word"),
+    [
+        ("bus_address: 248", "1 to 247"),
+        ('character: "7E1"', "write"),
+        ("highest_rpm: 0", "0"),
+        ("driver: ls.ig5", "ls.ig5a"),
+    ],
+)
+def test_a_mill_drive_is_refused_where_it_is_wrong(setting: str, word: str) -> None:
+    fields = {"driver": "ls.ig5a", "address": "/dev/ttyUSB0", "highest_rpm": "4000"}
+    key, _, value = setting.partition(": ")
+    fields[key] = value
+    text = "site: s\nstation: t\ndata: /d\nrigs:\n  mill:\n    mill_drive:\n"
+    text += "".join(f"      {name}: {value}\n" for name, value in fields.items())
+    [problem] = load_station(text, "station.yaml").problems
+    assert word in str(problem)

@@ -11,7 +11,7 @@ import pytest
 from daemon.engine import ENGINE_VERSION
 from daemon.placing import Placement, Sources, place_left, place_new
 from daemon.pressure import PressureCalibration
-from daemon.recover import check_same_instruments, left_run, rig_of, unfinished_runs
+from daemon.recover import LeftRun, check_same_instruments, left_run, rig_of, unfinished_runs
 from daemon.result import read_result
 from daemon.rig import Rig
 from daemon.run_state import Run
@@ -174,6 +174,20 @@ def test_a_run_does_not_go_on_with_another_calibration(
     placed(tmp_path, began)
     with pytest.raises(WrongInstrumentError, match=found):
         place_left(tmp_path / "lab-1", rig(now), JumpingClock(0.0), "a test", lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "utc_moved_second", "run_time_second"),
+    [("scripted", 0.0, 400.0), ("scripted", 9e9, 400.0), ("another", 30.0, 50.0 + 30.0), ("another", -9e9, 50.0)],
+    ids=["the clock goes on", "UTC decides nothing then", "after a restart of the machine", "never back"],
+)
+def test_run_time_goes_on_from_utc_after_a_restart_of_the_machine(
+    tmp_path: Path, epoch: str, utc_moved_second: float, run_time_second: float
+) -> None:
+    clock = JumpingClock(1000.0)
+    header = msgspec.structs.replace(placed(tmp_path, None), clock_epoch=epoch, zero_second=600.0)
+    was = LeftRun(Run(plan=plan(charge())), 50.0, clock.utc_second() - utc_moved_second, began=True)
+    assert clock.now_second() - was.zero_second(header, clock) == pytest.approx(run_time_second)
 
 
 def test_a_run_does_not_go_on_with_another_instrument(tmp_path: Path) -> None:

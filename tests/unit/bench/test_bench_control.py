@@ -109,7 +109,7 @@ async def test_only_the_owner_moves_time_and_there_is_one(laboratory):
         (b'{"id": 1, "do": "own", "speed": 0, "on_owner_lost": "run_on"}', "speed"),
         (b'{"id": 1, "do": "own", "speed": "fast", "on_owner_lost": "run_on"}', "fast"),
         (b'{"id": 1, "do": "own", "speed": 1, "on_owner_lost": "panic"}', "panic"),
-        (b'{"id": 1, "do": "dance"}', "the verbs are hello, own, advance"),
+        (b'{"id": 1, "do": "dance"}', "the verbs are hello, own, disown, advance"),
         (b'{"id": 1}', "do"),
     ],
 )

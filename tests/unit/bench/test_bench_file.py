@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.and_indicator import ForceSensor, IndicatorSetup
 from simulators.assemble import assemble, make_cell
 from simulators.bench_file import BenchFileError, LoadedBenchFile, load_bench_file, read_bench
 from simulators.cell import BARE, BM_05, vary
 from simulators.device import SECOND_NS
+from simulators.force_display import ForceSensor, IndicatorSetup
 from simulators.log import BenchLog
 
 SHIPPED = sorted((Path(__file__).parents[3] / "config" / "bench").glob("*.yaml"))
@@ -137,7 +137,7 @@ def test_the_start_may_be_a_date(value, expected):
             ["26:23  instruments[2].transport.kind  nothing here is called 'usb'  write one"],
         ),
         ("channel: 4", "channel: 5", ["27:5  instruments[3]  channel 5 has two probes  give each a channel of"]),
-        ("channel: 4", "channel: 6", ["30:24  instruments[3].probes[1].channel  input should be less than 6, found 6"]),
+        ("channel: 4", "channel: 6", ["27:5  instruments[3]  the channels of this model are 0 to 5"]),
         ("place: jig", "place: oven", ["30:60  instruments[3].probes[2].place  input should be 'jig' or 'air', fo"]),
         ("temperature_C: 60", "temperature_C: 150", ["32:5  instruments[4]  the setpoint is not between low_limit_t"]),
         (

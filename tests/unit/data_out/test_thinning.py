@@ -53,3 +53,22 @@ def test_first_and_last_are_kept_and_no_gap_is_longer_than_asked(rows: int, ever
     assert found[0] == 0
     assert found[-1] == rows - 1
     assert (np.diff(found) <= np.ceil(every_second)).all()
+
+
+def test_other_times_hold_at_first() -> None:
+    elapsed = np.arange(0.0, 400.0, 0.5)
+    marks = kept_rows(elapsed, np.zeros(800), np.zeros(800), {"time_second": 20.0}, first=((1.0, 30.0), (10.0, 120.0)))
+    found = elapsed[marks]
+    assert found[found > 10].tolist() == [*range(11, 31), *range(40, 121, 10), *range(140, 400, 20), 399.5]
+
+
+def test_by_what_is_read_beside_the_cell() -> None:
+    elapsed = np.arange(100.0)
+    pascal = np.where(elapsed < 50, 1e7, 1.1e7)
+    pascal[60:70] = np.nan
+    celsius = 25 + elapsed / 40
+    flat = np.zeros(100)
+    record = {"surface_pressure_pa": 5e5, "jig_temperature_celsius": 1.0}
+    beside = {"surface_pressure_pa": pascal, "jig_temperature_celsius": celsius}
+    assert elapsed[kept_rows(elapsed, flat, flat, record, beside=beside)].tolist() == [*range(11), 50, 90, 99]
+    assert kept_rows(elapsed, flat, flat, record).all()

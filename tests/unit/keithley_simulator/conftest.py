@@ -17,40 +17,75 @@ class LinearCell:
 
     def __init__(self, *, start_volt: float = 2.5, farad: float = 5.0, ohm: float = 100.0) -> None:
         self.now_ns = 0
-        self.current_ampere = 0.0
-        self.charge_in_coulomb = 0.0
-        self.charge_out_coulomb = 0.0
         self.forecasts = 0
         self._start_volt, self._farad, self._ohm = start_volt, farad, ohm
-        self._since_ns, self._coulomb = 0, 0.0
+        self._since_ns, self._ampere, self._is_held = 0, 0.0, False
+        self._coulomb, self._in_coulomb, self._out_coulomb = 0.0, 0.0, 0.0
+
+    @property
+    def current_ampere(self) -> float:
+        return float(self._amperes(np.array([self.now_ns]))[0])
+
+    @property
+    def charge_in_coulomb(self) -> float:
+        return self._in_coulomb + max(self._passed(self.now_ns), 0.0)
+
+    @property
+    def charge_out_coulomb(self) -> float:
+        return self._out_coulomb + max(-self._passed(self.now_ns), 0.0)
 
     def set_current(self, current_ampere: float) -> None:
-        passed = self.current_ampere * (self.now_ns - self._since_ns) / SECOND_NS
-        self._coulomb += passed
-        self.charge_in_coulomb += max(passed, 0.0)
-        self.charge_out_coulomb += max(-passed, 0.0)
-        self._since_ns = self.now_ns
-        self.current_ampere = current_ampere
+        self._begin(current_ampere, is_held=False)
+
+    def set_voltage(self, voltage_volt: float) -> None:
+        self._begin(self.current_at_voltage(voltage_volt), is_held=True)
 
     def forecast(self, times_ns: NDArray[np.int64]) -> Forecast:
         self.forecasts += 1
         assert len(times_ns)
         assert times_ns[0] >= self.now_ns
         assert (np.diff(times_ns) > 0).all()
-        coulomb = self._coulomb + self.current_ampere * ((times_ns - self._since_ns) / SECOND_NS)
-        volts = self._start_volt + coulomb / self._farad + self.current_ampere * self._ohm
+        volts = self._open_volt(times_ns) + self._amperes(times_ns) * self._ohm
         return Forecast(volts, np.zeros(len(volts)), np.full(len(volts), 25.0))
+
+    def forecast_current(self, times_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+        assert times_ns[0] >= self.now_ns
+        return self._amperes(times_ns)
 
     def voltage_volt(self) -> float:
         return float(self.forecast(np.array([self.now_ns], dtype=np.int64)).voltage_volt[0])
 
     def current_at_voltage(self, voltage_volt: float) -> float:
-        open_volt = self.voltage_volt() - self.current_ampere * self._ohm
-        return (voltage_volt - open_volt) / self._ohm
+        return float(voltage_volt - self._open_volt(np.array([self.now_ns]))[0]) / self._ohm
 
     def advance_to(self, time_ns: int) -> None:
         assert time_ns >= self.now_ns
         self.now_ns = time_ns
+
+    def _begin(self, ampere: float, *, is_held: bool) -> None:
+        self._in_coulomb, self._out_coulomb = self.charge_in_coulomb, self.charge_out_coulomb
+        self._coulomb += self._passed(self.now_ns)
+        self._since_ns, self._ampere, self._is_held = self.now_ns, ampere, is_held
+
+    def _amperes(self, times_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+        second = (times_ns - self._since_ns) / SECOND_NS
+        if not self._is_held:
+            return np.full(len(times_ns), self._ampere)
+        return self._ampere * np.exp(-second / (self._ohm * self._farad))
+
+    def _passed(self, time_ns: int) -> float:
+        second = (time_ns - self._since_ns) / SECOND_NS
+        if not self._is_held:
+            return self._ampere * second
+        decay_second = self._ohm * self._farad
+        return self._ampere * decay_second * -np.expm1(-second / decay_second)
+
+    def _open_volt(self, times_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+        if self._is_held:
+            passed = np.array([self._passed(int(time_ns)) for time_ns in times_ns])
+        else:
+            passed = self._ampere * ((times_ns - self._since_ns) / SECOND_NS)
+        return self._start_volt + (self._coulomb + passed) / self._farad
 
 
 class Bench:
@@ -67,10 +102,13 @@ class Bench:
             "1.7.12b",
             cell,
             seed,
-            on_change=lambda kind, details: self.heard.append((kind, details)),
+            on_change=self._hear,
             utc_start_second=UTC_START_SECOND,
             **options,
         )
+
+    def _hear(self, kind: str, details: dict[str, object]) -> None:
+        self.heard.append((kind, {key: value() if callable(value) else value for key, value in details.items()}))
 
     def say(self, *messages: str) -> str:
         """Send messages, a line each; the answer without its last line end."""

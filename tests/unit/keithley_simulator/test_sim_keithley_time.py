@@ -169,7 +169,7 @@ def test_tiny_cuts_do_not_matter(make_bench, programs, program):
     assert outcome(cut) == outcome(whole)
 
 
-@pytest.mark.parametrize("program", [source_one_rate, source_two_rate, clamped])
+@pytest.mark.parametrize("program", [source_one_rate, source_two_rate, clamped, voltage_source])
 def test_cuts_do_not_matter_on_a_press_cell(make_bench, programs, program):
     cuts_ns = np.random.default_rng(7).integers(0, END_SECOND * SECOND_NS, 300).tolist()
     whole = run(make_bench, programs, program, cell=PressCell())

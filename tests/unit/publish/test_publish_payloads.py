@@ -9,10 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.events import InstrumentFailed, MadeSafe, SegmentStarted, encode_event, kind_of
+from daemon.events import (
+    InstrumentFailed,
+    LinkChanged,
+    MadeSafe,
+    PauseRequested,
+    ResumeRequested,
+    SegmentStarted,
+    Silent,
+    Warned,
+    encode_event,
+    kind_of,
+)
 from daemon.publish import payloads
 from daemon.publish.payloads import Origin, Span
-from daemon.run_state import Outcome, Phase, Run
+from daemon.run_state import Outcome, Phase, Run, SegmentFold
 from daemon.store.blocks import CELL_SCHEMA, Block
 from daemon.streams import PRESSURE_SCHEMA
 from tests.support.plans import charge, discharge, loop, plan, rest
@@ -135,6 +146,11 @@ def test_age_is_never_negative():
         (SegmentStarted(segment=3, started_second=1.0), "info", "segment 3 started"),
         (InstrumentFailed(role="load_cell", error="NoReplyError", text="silent"), "error", "load_cell: silent"),
         (MadeSafe(verified=True, text="all steps done"), "info", "at open circuit: all steps done"),
+        (PauseRequested(by="ada"), "warning", "pause asked for by ada"),
+        (PauseRequested(by="ada", after="cycle"), "warning", "pause asked for by ada, after this cycle"),
+        (ResumeRequested(by="ada"), "info", "resume asked for by ada"),
+        (LinkChanged(role="chamber", state="lost", since_second=1.0, text="silent"), "warning", "chamber: silent"),
+        (LinkChanged(role="chamber", state="connected", since_second=1.0, text="back"), "info", "chamber: back"),
         (MadeSafe(verified=False, text="no answer"), "critical", "the cell may still be driven: no answer"),
     ],
 )
@@ -161,6 +177,10 @@ def test_an_event_of_tomorrow_is_told_too():
         ({"phase": Phase.STOPPING, "outcome": Outcome.HELD}, "holding"),
         ({"phase": Phase.FINISHED, "outcome": Outcome.TRIPPED}, "faulted"),
         ({"phase": Phase.FINISHED, "outcome": Outcome.FAILED}, "faulted"),
+        ({"phase": Phase.HALTING}, "holding"),
+        ({"phase": Phase.HOLDING}, "holding"),
+        ({"phase": Phase.HALTING, "unsafe": "NOT verified safe"}, "faulted"),
+        ({"phase": Phase.STOPPING, "outcome": Outcome.STOPPED, "unsafe": "NOT verified safe"}, "faulted"),
     ],
 )
 def test_states(run, state):
@@ -175,6 +195,37 @@ def test_alarms_of_a_run():
         "run-tripped": ("critical", "why"),
     }
     assert payloads.alarms(Run(plan=plan(charge()), outcome=Outcome.COMPLETED)) == {}
+
+
+def test_alarms_of_a_held_run_whose_instrument_is_silent():
+    links = {"potentiostat": "no answer for 30 min"}
+    run = Run(plan=plan(charge()), phase=Phase.HALTING, reason="why", unsafe="NOT verified safe: x", links=links)
+    assert payloads.alarms(run) == {
+        "run-held": ("warning", "why"),
+        "not-verified-safe": ("critical", "NOT verified safe: x"),
+        "link-potentiostat": ("warning", "potentiostat: no answer for 30 min"),
+    }
+
+
+def test_a_hold_that_is_to_come_is_an_alarm():
+    run = Run(plan=plan(charge()), fold=SegmentFold(hold_after_half="jig_temperature_unknown: 601"))
+    text = "held when this half-cycle has ended: jig_temperature_unknown: 601"
+    assert payloads.alarms(run) == {"hold-after-half": ("warning", text)}
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (
+            Warned(text="pressure_silent: surface_pressure_age_second 61"),
+            "pressure_silent: surface_pressure_age_second 61",
+        ),
+        (Silent(quantity="surface_pressure_pa", age_second=61.2), "no surface_pressure_pa for 61 s"),
+    ],
+)
+def test_a_warning_is_an_event_that_warns(event, text):
+    said = json.loads(payloads.event(ORIGIN, 7, kind_of(event), encode_event(event), {}))
+    assert (said["severity"], said["text"]) == ("warning", text)
 
 
 CYCLING = plan(rest(), charge(), discharge(), loop(1, 5))

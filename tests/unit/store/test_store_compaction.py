@@ -114,6 +114,17 @@ def test_a_damaged_block_is_not_compacted_away(three_segments):
     assert block_spans(three_segments) == spans
 
 
+def test_entries_of_all_streams_are_packed_and_others_stay(run_file, make_block, make_entry):
+    kinds = ["block_stored", "readings_stored", "segment_ended"] * 40
+    for number, kind in enumerate(kinds, start=1):
+        run_file.commit([make_entry(number, kind)], [make_block(number, 1)], None)
+    before = list(read_journal(run_file))
+    assert run_file.compact_segment("cell", 1).journal_entries_packed == 80
+    assert list(read_journal(run_file)) == before
+    left = run_file.connection.execute("SELECT DISTINCT kind FROM journal").fetchall()
+    assert left == [("segment_ended",)]
+
+
 def test_few_entries_wait_for_more(run_path, run_file, make_block, make_entry):
     for first in range(1, compaction.FULL_PACK_ENTRIES):
         run_file.commit([make_entry(first)], [make_block(first, 1)], None)

@@ -66,6 +66,22 @@ def test_a_torn_log_keeps_a_prefix_of_whole_commits(unfinished, tmp_path, make_b
     assert len(set(held)) > 10
 
 
+def test_a_torn_log_keeps_every_commit_that_is_whole(run_path, run_file, tmp_path, make_block, make_entry):
+    """As power that fails leaves it: the disk has so many bytes of the log, and no more."""
+    run_file.connection.execute("PRAGMA wal_autocheckpoint = 0")
+    path, whole = run_path.with_name(run_path.name + "-wal"), []
+    for number in range(6):
+        block = make_block(number * ROWS_A_COMMIT + 1, ROWS_A_COMMIT)
+        run_file.commit([make_entry(number + 1)], [block], b"%d" % block.last_seq)
+        whole.append(path.stat().st_size)
+    log = path.read_bytes()
+    lengths = {*whole, *(end - 1 for end in whole), *np.random.default_rng(2).integers(0, len(log), 60).tolist()}
+    for number, length in enumerate(sorted(lengths)):
+        copy = copy_with_log(run_path, tmp_path / str(number), log[:length])
+        with RunFile.open(copy) as left:
+            assert committed(left) == sum(end <= length for end in whole)
+
+
 def test_a_scribbled_log_keeps_a_prefix_of_whole_commits(unfinished, tmp_path):
     log = unfinished.with_name(unfinished.name + "-wal").read_bytes()
     random = np.random.default_rng(2)

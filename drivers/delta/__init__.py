@@ -1,0 +1,1 @@
+"""Delta variable-frequency drives."""

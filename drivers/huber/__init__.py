@@ -1,0 +1,1 @@
+"""Huber thermostats."""

@@ -1,0 +1,1 @@
+"""JULABO circulators and recirculating coolers."""

@@ -1,0 +1,1 @@
+"""LAUDA thermostats and chillers."""

@@ -1,0 +1,1 @@
+"""Laumas weight transmitters."""

@@ -1,0 +1,1 @@
+"""LS variable-frequency drives."""

@@ -1,0 +1,1 @@
+"""Vötsch and Weiss temperature chambers."""

@@ -1,0 +1,111 @@
+"""Pressure and temperature when an instrument falls silent, or one beside it is lost, or somebody has read before."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from daemon.loggers import RECONNECT_EVERY_SECOND, SILENT_AFTER_SECOND
+from daemon.store.reading import read_rows
+from drivers.errors import LinkLostError
+from drivers.roles import ChamberLook, LoadBlock, LoadStatus
+from tests.support.instruments import ScriptedChamber, ScriptedLoadCell, ScriptedThermometer
+from tests.support.plans import plan, rest
+from tests.support.rigs import ZERO_SECOND, Scripted, take_up
+
+MINUTE = plan(rest(until_time_second=60.0, sampling_second=1.0))
+
+
+class SilentLoadCell(ScriptedLoadCell):
+    """Sends nothing at some times, and tells nobody."""
+
+    silences: tuple[tuple[float, float], ...] = ()
+
+    async def read(self) -> LoadBlock:
+        block = await super().read()
+        heard = np.ones(len(block.second), dtype=np.bool_)
+        for begin, end in self.silences:
+            heard &= (block.second < ZERO_SECOND + begin) | (block.second > ZERO_SECOND + end)
+        columns = {name: getattr(block, name)[heard] for name in ("second", "displayed", "status")}
+        return replace(block, **columns)
+
+
+class StrictChamber(ScriptedChamber):
+    """Once lost it must be connected anew, as over a real cable."""
+
+    is_lost = False
+
+    async def connect(self) -> Any:
+        identity = await super().connect()
+        self.is_lost = False
+        return identity
+
+    async def look(self) -> ChamberLook:
+        if self.is_lost:
+            raise LinkLostError(self.name, "a cable", "connect first")
+        self.is_lost = True
+        look = await super().look()
+        self.is_lost = False
+        return look
+
+
+async def pressure_with(folder: Path, *silences: tuple[float, float]) -> Any:
+    def load_cell(clock: Any) -> SilentLoadCell:
+        made = SilentLoadCell(clock)
+        made.silences = silences
+        return made
+
+    scripted = Scripted(folder, MINUTE, load_cell=load_cell)
+    await scripted.carry_out()
+    return read_rows(scripted.path, "pressure")
+
+
+async def test_silence_of_the_load_cell_is_one_row_without_a_reading(tmp_path: Path) -> None:
+    rows = await pressure_with(tmp_path, (10.0, 30.0), (41.0, 43.0))
+    gaps = rows[rows["displayed_load"].isna()]
+    assert gaps["test_time_second"].round(3).tolist() == [9.4]
+    assert gaps["load_status"].tolist() == [int(LoadStatus.LOST)]
+    assert len(rows) == 60 - 20 - 2 + 1
+    read = rows[rows["displayed_load"].notna()]
+    assert (np.diff(read["test_time_second"]) > 0).all()
+
+
+async def test_silence_to_the_end_is_one_row_too(tmp_path: Path) -> None:
+    rows = await pressure_with(tmp_path, (20.0, 1e9))
+    assert rows["displayed_load"].isna().sum() == 1
+    assert rows["test_time_second"].round(3).tolist()[-2:] == [19.4, 19.4]
+
+
+async def test_silence_from_the_start_is_told(tmp_path: Path) -> None:
+    rows = await pressure_with(tmp_path, (-1.0, 1e9))
+    assert rows["test_time_second"].tolist() == [0.0]
+    assert SILENT_AFTER_SECOND < 60
+
+
+async def test_a_lost_chamber_costs_no_temperature_of_the_jig_and_is_found_again(tmp_path: Path) -> None:
+    scripted = Scripted(
+        tmp_path,
+        MINUTE,
+        thermometer=lambda clock: ScriptedThermometer(clock, lambda _: 55.0),
+        chamber=lambda clock: StrictChamber(clock, (ZERO_SECOND + 12, ZERO_SECOND + 28)),
+    )
+    await scripted.carry_out()
+    rows = read_rows(scripted.path, "temperature")
+    assert (rows["jig_temperature_celsius"] == 55.0).all()
+    unknown = rows[rows["setpoint_temperature_celsius"].isna()]["test_time_second"]
+    assert unknown.min() >= 12
+    assert unknown.max() <= 28 + RECONNECT_EVERY_SECOND
+    assert len(unknown) >= 3
+
+
+async def test_the_next_daemon_does_not_measure_the_present_moment_twice(tmp_path: Path) -> None:
+    beside = {"thermometer": lambda clock: ScriptedThermometer(clock, lambda _: 55.0)}
+    scripted = Scripted(tmp_path, MINUTE, **beside)
+    scripted.at(30.0, scripted.runner.let_go)
+    await scripted.carry_out()
+    await take_up(scripted.directory, scripted.device, ZERO_SECOND + 30.0, **beside)
+    rows = read_rows(scripted.path, "temperature")
+    read = rows[rows["jig_temperature_celsius"].notna()]
+    assert (np.diff(read["test_time_second"]) > 0).all()
+    assert rows["jig_temperature_celsius"].isna().sum() == 1
