@@ -27,7 +27,7 @@ demo: $(READY)
 
 test: $(READY)
 	@sh tests/support/need_tools.sh
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 check: static test
 

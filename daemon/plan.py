@@ -325,10 +325,10 @@ class ResumePolicy(msgspec.Struct, frozen=True, kw_only=True):
     """What may happen by itself after an interruption: no segment ran although the plan was not done.
 
     Up to `at_once_second` with the jig within `band_kelvin` of its temperature the run goes on. Up to `within_second`
-    it goes on after `rest`, or after the plan's equilibration when the jig left its band, if the rested voltage then lies
-    within `within_volt` of the last rested or corrected one, and pressure within `pressure_share` of the last at that
-    temperature. Else it is held. `action` is what becomes of a step that was cut short: "continue", "restart_step" or
-    "next"; "hold" asks after every interruption.
+    it goes on after `rest`, or after the plan's equilibration when the jig left its band, if the rested voltage then
+    lies within `within_volt` of the last rested or corrected one, and pressure within `pressure_share` of the last at
+    that temperature. Else it is held. `action` is what becomes of a step that was cut short: "continue", "restart_step"
+    or "next"; "hold" asks after every interruption.
     """
 
     action: str = "continue"

@@ -140,7 +140,8 @@ class Runner:
 
     def wish(self, wish: Wish) -> None:
         """Do this soon. What the run is not in a state for changes nothing."""
-        if not any(isinstance(waiting, type(wish)) for waiting in self._wishes):
+        stops = any(isinstance(waiting, StopRequested) for waiting in self._wishes)
+        if wish not in self._wishes and not (stops and isinstance(wish, StopRequested)):
             self._wishes.append(wish)
         self._finishing.reset()
         self._clock.nudge()
@@ -230,9 +231,9 @@ class Runner:
             log.error("not even this could be written: %s", refused)
 
     async def _while_locked(self) -> None:
-        """Somebody who wants the end is not kept waiting by who reads the file."""
-        if any(isinstance(wish, StopRequested) for wish in self._wishes):
-            await self._make_safe("somebody wants the end, and the run's file is locked")
+        """Somebody who wants open circuit now is not kept waiting by who reads the file."""
+        if any(isinstance(wish, StopRequested) or wish == PauseRequested(by=wish.by) for wish in self._wishes):
+            await self._make_safe("somebody wants open circuit, and the run's file is locked")
 
     async def _wait(self) -> None:
         if self._wishes:

@@ -15,8 +15,8 @@ INTRODUCTION = """\
 Made from `--help` by `docs/make_command_line.py`; change the commands, not this page.
 
 Data go to stdout, words to stderr. Exit codes: 0 ok, 1 found a problem, 2 usage, 3 daemon or broker not reachable,
-4 refused. `run`, `status`, `pause`, `resume`, `skip`, `stop` and `events` talk to the daemon of a data directory, over a
-socket in it that only its owner may use; `runs`, `export` and `report` read the files there and need no daemon.
+4 refused. `run`, `status`, `pause`, `resume`, `skip`, `stop` and `events` talk to the daemon of a data directory, over
+a socket in it that only its owner may use; `runs`, `export` and `report` read the files there and need no daemon.
 """
 
 

@@ -71,7 +71,7 @@ class CyclingProtocol(Strict):
     cutoff_s: Positive | None = optional(
         "how often limits are tested, s; divides `sampling_s` (default 0.2 from 1 C upwards, else 1)"
     )
-    record: Record | None = optional("which rows are published and exported: below")
+    record: Record | None = optional("which rows are exported: below")
     safety: Safety | None = optional("what stops the run: below")
     on_resume: OnResume | None = optional("how to go on after an interruption: below")
     on_link_loss: OnLinkLoss | None = optional("what a silent link means: below")

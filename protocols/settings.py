@@ -54,9 +54,9 @@ def _one_open_end(value: list[Interval]) -> list[Interval]:
 
 
 class Record(Strict):
-    """Which rows are published and exported: one when any of these has passed or changed since the last.
+    """Which rows are exported: one when any of these has passed or changed since the last.
 
-    All rows are stored.
+    All rows are stored and published.
     """
 
     time_s: Positive | None = optional("s")

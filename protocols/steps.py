@@ -54,7 +54,7 @@ class Measured(Limited):
 
     sampling_s: Positive | None = optional("how often a row is measured and stored, s")
     cutoff_s: Positive | None = optional("how often limits are tested, s; divides `sampling_s`")
-    record: Record | None = optional("which rows are published and exported")
+    record: Record | None = optional("which rows are exported")
     window: Window | None = optional("the voltages of this step")
     safety: Safety | None = optional("what stops the run in this step")
     on_resume: OnResume | None = optional("how to go on after an interruption in this step")

@@ -198,17 +198,16 @@ class Laboratory:
         assert self.daemon is not None
         if until_second is not None:
             self._holding = self._holding or self.control.tell("hold_at", at_second=until_second)
-        while True:
+        while self.daemon.wait(0.0) is None:
             waited = [self.daemon.descriptor, self.control.socket]
             select.select(waited, [], [], LOOK_EVERY_SECOND)
             if self._holding is not None and self.control.answer(self._holding, 0.0) is not None:
                 self._holding = None
                 return "held"
-            if self.daemon.wait(0.0) is not None:
-                return "died"
             with contextlib.suppress(OSError):
                 if self.ask("status")[0]["state"] not in {"running", "ending"}:
                     return "idle"
+        return "died"
 
     def release(self) -> None:
         assert self.control is not None

@@ -45,12 +45,12 @@ class Verdict:
         return f"seed {self.seed}  {', '.join(self.kinds)}  {self.outcome}  {said}  {self.real_second:.1f} s"
 
 
-def run_seed(seed: int, only: tuple[str, ...] = (), *, keep: bool = False) -> Verdict:
-    """Carry one seed out; its folder is kept when it failed."""
+def run_seed(seed: int, only: tuple[str, ...] = (), *, keep: bool = False, below: Path | None = None) -> Verdict:
+    """Carry one seed out in a folder of its own below another; it is kept when the seed failed."""
     rng = random.Random(seed)
     protocol = protocols.draw(rng)
     names, schedule = kinds.draw(rng, protocol.about_second, only)
-    folder = Path(tempfile.mkdtemp(prefix=f"presscell-campaign-{seed}-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"presscell-campaign-{seed}-", dir=below))
     began_second = real_second()
     laboratory = Laboratory(folder, seed=rng.randrange(1 << 16))
     outcome, found = "nothing", list[str]()

@@ -96,7 +96,7 @@ def test_run_is_paused_survives_its_daemon_and_goes_on(make_host, number):
 def test_held_run_is_skipped_on_and_stopped(make_host):
     host = make_host()
     host.serve()
-    host.run(CYCLING)
+    host.run(CYCLING + "  - {step: open_circuit_voltage, id: long, until_time: 10 h}\n")
     host.wait_for(lambda: host.rows("cell") > 100)
     assert host.ask("skip", "rig1").returncode == REFUSED
     assert host.ask("resume", "rig1").returncode == REFUSED

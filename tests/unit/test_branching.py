@@ -24,6 +24,7 @@ from tests.support.plans import (
     temperature_limit,
     wait,
 )
+from tests.support.segments import half
 
 JIG, PRESSURE = "jig_temperature_celsius", "surface_pressure_pa"
 STARTED_SECOND = 100.0
