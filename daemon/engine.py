@@ -64,6 +64,8 @@ from daemon.walk import steps_to_come
 from protocols.units import time_text
 
 ENGINE_VERSION = 2
+GRAVE = (Outcome.HELD, Outcome.FAILED)
+"""What a hold for a fault would end as, unlike one that somebody asked for."""
 AWAY = "away"
 """What a `Noticed` calls it when the daemon stood still: nobody listened."""
 
@@ -149,7 +151,9 @@ def _asked(
         case SkipRequested():
             if run.phase is not Phase.HOLDING:
                 return run, ()
-            released = msgspec.structs.replace(_released(run, cut=None), goto=None)
+            released = _released(run, cut=None)
+            if run.step_done:
+                return _leave(released, (), now_second, asked=True)
             return _enter(released, run.position + 1, (), now_second, asked=True)
 
 
@@ -388,6 +392,8 @@ def _equilibrating(run: Run, summary: ReadingsSummary) -> tuple[Run, tuple[Effec
 
 
 def _segment_ended(run: Run, record: SegmentRecord, now_second: float) -> tuple[Run, tuple[Effect, ...]]:
+    if run.segment_ended or record.segment != run.segment:
+        return run, ()
     compact = (CompactSegment(segment=record.segment),)
     before, run = run, after_segment(msgspec.structs.replace(run, segment_ended=True), record)
     if run.phase is Phase.STOPPING:
@@ -478,6 +484,10 @@ def _halt(
     run: Run, held_as: Outcome, reason: str, now_second: float, effects: tuple[Effect, ...] = ()
 ) -> tuple[Run, tuple[Effect, ...]]:
     """Bring the cell to open circuit and wait for a person; where nobody is to be asked, end as `held_as`."""
+    if run.phase in (Phase.HALTING, Phase.HOLDING) and run.pause_due_second is not None and held_as in GRAVE:
+        # A pause that would go on by itself must not do so over this.
+        reason = f"{run.reason}; {reason}"
+        return msgspec.structs.replace(run, pause_due_second=None, held_as=held_as, reason=reason), effects
     if run.phase in (Phase.HALTING, Phase.HOLDING, Phase.STOPPING, Phase.FINISHED):
         return run, effects
     if not run.holds_wait:

@@ -104,6 +104,8 @@ class TemperatureLogger:
         self._looked_second = clock.now_second()
         clock.join()
         self._task = asyncio.create_task(self._log())
+        # Who waits for a reading must not wait for ever for a task that died.
+        self._task.add_done_callback(lambda _: self._beaten.set())
 
     async def take(self) -> LoggedRows | None:
         """See `StreamLogger`; waits for a reading that is due now."""

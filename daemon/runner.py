@@ -548,12 +548,15 @@ class Runner:
 
     async def _close_segment(self) -> None:
         """Take in what the instrument holds of the present segment, also one whose start nobody lived to note."""
-        look = await self._seen()
+        look, segment = await self._seen(), self.run.segment
         if self.run.segment_started_second is None:
             if not look.row_count:
                 return
             await self._submit(SegmentStarted(segment=self.run.segment, started_second=self.run.start_due_second))
         await self._drain(look.row_count)
+        if self.run.segment != segment or self.run.segment_ended:
+            # The last rows broke an interlock, and that has closed it.
+            return
         if look.state is SegmentState.RUNNING:
             name = self._rig.potentiostat.name
             raise RefusedError(name, self._token, 0, "it is at open circuit and still runs a segment")

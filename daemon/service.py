@@ -108,6 +108,7 @@ class Daemon:
         self._clock = clock
         self._data = Path(station.data)
         self._busy: dict[str, Busy] = {}
+        self._starting: set[str] = set()
         self._held: dict[str, HeldRun] = {}
         self._retrying: dict[str, asyncio.Task[None]] = {}
         self._changed, self._taking_up = asyncio.Event(), asyncio.Lock()
@@ -148,6 +149,14 @@ class Daemon:
             StoreError: the run's file cannot be made.
         """
         said = self._free_rig(rig_name)
+        self._starting.add(rig_name)
+        try:
+            return await self._start(rig_name, said, sources, without_acceptance)
+        finally:
+            self._starting.discard(rig_name)
+
+    async def _start(self, rig_name: str, said: RigSettings, sources: Sources, without_acceptance: str) -> str:
+        """Begin a run on a rig that is reserved for it."""
         cell = read_cell(sources.cell_text, sources.cell_name)
         limits = potentiostat(said.potentiostat.driver).limits if said.potentiostat else None
         protocol = read_protocol(sources.protocol_text, sources.protocol_name)
@@ -258,6 +267,8 @@ class Daemon:
         said = self._known_rig(rig_name)
         if rig_name in self._busy:
             raise RefusedRequestError(f"{rig_name} is busy with {self._busy[rig_name].placed.header.run_id}")
+        if rig_name in self._starting:
+            raise RefusedRequestError(f"a run is being started on {rig_name}; look at `presscell status`")
         if rig_name in self._held:
             raise RefusedRequestError(f"{rig_name} holds an unfinished run: {self._held[rig_name]}")
         return said
@@ -329,7 +340,10 @@ class Daemon:
             log.exception("%s ended by an error", busy.placed.header.run_id)
             self._held[rig_name] = HeldRun(busy.placed.header.run_id, str(error), busy.placed.directory)
         finally:
-            busy.placed.close()
+            try:
+                busy.placed.close()
+            except StoreError as error:
+                log.warning("%s could not be tidied up, which harms nothing: %s", busy.placed.header.run_id, error)
             del self._busy[rig_name]
             await busy.rig.close()
             self._changed.set()

@@ -81,7 +81,7 @@ async def test_everything_about_a_simulated_run_says_so(tmp_path, mosquitto, run
         cycle_through(run, 1)
         run.submit(InstrumentFailed(role="potentiostat", error="LinkLostError", text="the cable is out"))
         assert await publisher.drained(WITHIN_SECOND)
-        wanted = {RIG.state, RIG.run, RIG.cycle, RIG.event, RIG.live, RIG.description, RIG.alarm("run-failed")}
+        wanted = {RIG.state, RIG.run, RIG.cycle, RIG.event, RIG.live, RIG.description, RIG.alarm("run-held")}
         await subscriber.until(lambda it: wanted <= set(it.messages))
     assert all(said["simulated"] is True for topic in wanted for said in subscriber.json(topic))
 

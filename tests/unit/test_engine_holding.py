@@ -423,3 +423,34 @@ def test_jig_that_left_its_band_and_came_back_is_equilibrated_again(celsius: flo
 def test_new_daemon_begins_with_links_that_answer() -> None:
     of = played(*CYCLE).measure(100.0, 3.2).happen(lost("lost"), Resumed(cause="kill -9", away_second=1.0))
     assert of.run.links == {}
+
+
+def test_segment_that_has_ended_does_not_end_again():
+    """Its last rows may have broken an interlock, and that has closed it: nothing may start after a trip."""
+    tripped = advance_through_trip()
+    record = end_of_segment(tripped, power_was_cycled=False)
+    run, effects = advance(msgspec.structs.replace(tripped, phase=Phase.FINISHED), SegmentEnded(record=record), 70.0)
+    assert (run.phase, effects) == (Phase.FINISHED, ())
+
+
+def advance_through_trip() -> Run:
+    run, _ = advance(Run(plan=plan(charge(), charge("again"))), RunStarted(), 0.0)
+    run, _ = advance(run, SegmentStarted(segment=1, started_second=0.0), 0.0)
+    run, _ = advance(run, InstrumentFailed(role="potentiostat", error="x", text="x"), 60.0)
+    record = end_of_segment(run, power_was_cycled=False)
+    run, _ = advance(run, SegmentEnded(record=record), 61.0)
+    return run
+
+
+def test_skip_after_a_limit_goes_where_the_limit_leads():
+    held = msgspec.structs.replace(
+        Run(plan=plan(charge(), charge("again"))),
+        phase=Phase.HOLDING,
+        position=1,
+        segment=2,
+        segment_ended=True,
+        step_done=True,
+        goto=0,
+    )
+    run, _ = advance(held, SkipRequested(by="me"), 100.0)
+    assert run.position == 0

@@ -9,7 +9,7 @@ from daemon.compile import load_plan
 from daemon.unexecuted import EXECUTED_FIELDS, NOT_YET
 from drivers.keithley.limits import LIMITS_2450
 from protocols.errors import ProblemsFound
-from protocols.steps import STEP_MODELS, ConstantCurrent, CycleStep
+from protocols.steps import STEP_MODELS, ConstantCurrent, CycleStep, OpenCircuitVoltage
 
 BM05 = (Path(__file__).parents[2] / "config" / "cells" / "bm05.yaml").read_text()
 TEXT = """\
@@ -40,7 +40,8 @@ def test_a_field_that_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_step_that_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(EXECUTED_FIELDS, CycleStep)
-    assert refused() == [(7, "method[3].step", f"cycle {NOT_YET}")]
+    monkeypatch.setitem(unexecuted.WHY_NOT, CycleStep, "nobody wrote it")
+    assert refused() == [(7, "method[3].step", f"cycle {NOT_YET}: nobody wrote it")]
 
 
 def test_a_key_at_the_top_that_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +55,7 @@ def test_a_field_of_a_mapping_that_is_not(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_value_that_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(unexecuted.EXECUTED_VALUES, "until_time", ("2 h",))
+    monkeypatch.setitem(unexecuted.EXECUTED_VALUES, (OpenCircuitVoltage, "until_time"), ("2 h",))
     assert refused() == [(6, "method[2].until_time", f"3600.0 {NOT_YET}")]
 
 

@@ -327,8 +327,10 @@ def test_a_library_protocol_as_a_script() -> None:
     assert "* 1000" in made.text
     assert made.text.count("c_rate") == 4
     assert 'c_rate(-2, termination=["3.7 V"], temperature=328.15' in made.text
-    (lost,) = made.losses
-    assert lost.what == "lost: waiting for the temperature; a rest of 6 h takes its place"
+    assert [lost.what for lost in made.losses] == [
+        "lost: waiting for the temperature; a rest of 6 h takes its place",
+        "lost: stop_if",
+    ]
 
 
 def test_a_config_has_every_pass() -> None:
