@@ -43,8 +43,10 @@ ENDED_BY = {
 
 
 def begun_again(run: Run) -> SegmentFold:
-    """What is known of a segment that begins: where the step began, if it goes on with one that was cut short."""
-    return SegmentFold(began=run.cut.began if run.cut is not None and run.recovery is None else {})
+    """What is known of a segment that begins: if its step was cut short, where that began, and what is still due."""
+    if run.cut is None:
+        return SegmentFold()
+    return SegmentFold(began=run.cut.began if run.recovery is None else {}, hold_after_half=run.fold.hold_after_half)
 
 
 def watched(run: Run, now_second: float) -> Run:

@@ -45,6 +45,8 @@ class Clock(Protocol):
     """
 
     epoch: str
+    stands_still: bool
+    """Whether time waits while anyone is at work: simulated time does."""
 
     def now_second(self) -> float:
         """The present time; its origin means nothing."""
@@ -94,6 +96,8 @@ def real_utc_second() -> float:
 
 class MonotonicClock:
     """The machine's clock, for real instruments."""
+
+    stands_still = False
 
     def __init__(self) -> None:
         self.epoch = BOOT_ID.read_text(encoding="ascii").strip() if BOOT_ID.exists() else secrets.token_hex(8)
@@ -240,6 +244,8 @@ class BenchClock:
     `stop_every_second`, where a look at an instrument would show that it has ended. What instruments sent unasked
     meanwhile has arrived, with the bench's times, before anyone goes on.
     """
+
+    stands_still = True
 
     def __init__(
         self, control: ControlPort, now_second: float, utc_second: float, pace: float | None, epoch: str = ""

@@ -66,6 +66,7 @@ from protocols.units import time_text
 ENGINE_VERSION = 2
 GRAVE = (Outcome.HELD, Outcome.FAILED)
 """What a hold for a fault would end as, unlike one that somebody asked for."""
+LOST = ("power_lost", "buffer_lost")
 AWAY = "away"
 """What a `Noticed` calls it when the daemon stood still: nobody listened."""
 
@@ -147,11 +148,11 @@ def _asked(
                 return _halt(run, Outcome.STOPPED, reason, now_second)
             return msgspec.structs.replace(run, pause_after=event.after, pause_reason=reason), ()
         case ResumeRequested():
-            return _go_on(run, now_second, unchecked=event.unchecked)
+            return _go_on(run, event, now_second)
         case SkipRequested():
             if run.phase is not Phase.HOLDING:
                 return run, ()
-            released = _released(run, cut=None)
+            released = _released(accepted(run), cut=None)
             if run.step_done:
                 return _leave(released, (), now_second, asked=True)
             return _enter(released, run.position + 1, (), now_second, asked=True)
@@ -164,11 +165,13 @@ def _resumed(run: Run) -> tuple[Run, tuple[Effect, ...]]:
     return resumed, effects_due(resumed)
 
 
-def _go_on(run: Run, now_second: float, *, unchecked: bool) -> tuple[Run, tuple[Effect, ...]]:
+def _go_on(run: Run, event: ResumeRequested, now_second: float) -> tuple[Run, tuple[Effect, ...]]:
     """Go on where the run was held; a pause that has not begun yet is taken back."""
     if run.phase is not Phase.HOLDING:
         return msgspec.structs.replace(run, pause_after="", pause_reason=""), ()
-    cut, step, action = run.cut, run.plan.steps[run.position] if run.plan.steps else None, run.resume.action
+    run = run if event.nobody_looked else accepted(run)
+    unchecked, cut, action = event.unchecked, run.cut, run.resume.action
+    step = run.plan.steps[run.position] if run.plan.steps else None
     is_done = run.step_done
     if cut is not None and isinstance(step, MeasuredStep):
         is_done = action == "next" or (action != "restart_step" and rest_of(step, cut) is None)
@@ -180,7 +183,7 @@ def _go_on(run: Run, now_second: float, *, unchecked: bool) -> tuple[Run, tuple[
 
 def _released(run: Run, cut: Cut | None) -> Run:
     return msgspec.structs.replace(
-        accepted(run), held_as=None, reason="", pause_after="", pause_reason="", pause_due_second=None, cut=cut
+        run, held_as=None, reason="", pause_after="", pause_reason="", pause_due_second=None, cut=cut
     )
 
 
@@ -402,7 +405,9 @@ def _segment_ended(run: Run, record: SegmentRecord, now_second: float) -> tuple[
         return _recovered(run, record, compared(before, record, now_second), compact, now_second)
     run = remembered(run, record)
     if record.abnormal:
-        return _halt(cut_short(run, record), Outcome.HELD, _why(record), now_second, compact)
+        was_ended_by_us = run.phase is Phase.HALTING and record.ended_by not in LOST
+        held_as = Outcome.STOPPED if was_ended_by_us else Outcome.HELD
+        return _halt(cut_short(run, record), held_as, _why(record), now_second, compact)
     if record.reached is not None and record.reached.limit is not None:
         run, to = leads_to(run, run.position, record.reached.limit)
         run = msgspec.structs.replace(run, goto=to)
@@ -417,8 +422,7 @@ def _segment_ended(run: Run, record: SegmentRecord, now_second: float) -> tuple[
 
 def _why(record: SegmentRecord) -> str:
     why = f"{record.step_id} ended by {record.ended_by}, not as written"
-    is_lost = record.ended_by in ("power_lost", "buffer_lost")
-    return f"{why}: rows that had not been fetched are lost; {WHAT_TO_DO}" if is_lost else why
+    return f"{why}: rows that had not been fetched are lost; {WHAT_TO_DO}" if record.ended_by in LOST else why
 
 
 def _recovered(
@@ -484,8 +488,9 @@ def _halt(
     run: Run, held_as: Outcome, reason: str, now_second: float, effects: tuple[Effect, ...] = ()
 ) -> tuple[Run, tuple[Effect, ...]]:
     """Bring the cell to open circuit and wait for a person; where nobody is to be asked, end as `held_as`."""
-    if run.phase in (Phase.HALTING, Phase.HOLDING) and run.pause_due_second is not None and held_as in GRAVE:
-        # A pause that would go on by itself must not do so over this.
+    is_pause = run.phase in (Phase.HALTING, Phase.HOLDING) and run.held_as not in GRAVE
+    if is_pause and held_as in GRAVE and (run.phase is Phase.HALTING or run.pause_due_second is not None):
+        # What is found while it is brought to a pause counts; and one that would go on by itself must not over this.
         reason = f"{run.reason}; {reason}"
         return msgspec.structs.replace(run, pause_due_second=None, held_as=held_as, reason=reason), effects
     if run.phase in (Phase.HALTING, Phase.HOLDING, Phase.STOPPING, Phase.FINISHED):

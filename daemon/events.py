@@ -210,10 +210,14 @@ class PauseRequested(msgspec.Struct, frozen=True, kw_only=True, tag="pause_reque
 
 
 class ResumeRequested(msgspec.Struct, frozen=True, kw_only=True, tag="resume_requested", tag_field="event"):
-    """Somebody asked a held run to go on; `unchecked`: at once, whatever the cell did meanwhile."""
+    """Somebody asked a held run to go on; `unchecked`: at once, whatever the cell did meanwhile.
+
+    `nobody_looked`: it was the time-out of a pause, so that nothing that was found meanwhile is accepted by it.
+    """
 
     by: str
     unchecked: bool = False
+    nobody_looked: bool = False
 
 
 class SkipRequested(msgspec.Struct, frozen=True, kw_only=True, tag="skip_requested", tag_field="event"):

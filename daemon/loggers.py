@@ -6,6 +6,7 @@ A logger that loses its instrument goes on: one row without a reading stands for
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ JIG, AIR = "jig", "air"
 RECONNECT_EVERY_SECOND = 5.0
 SILENT_AFTER_SECOND = 5.0
 """A load cell from which nothing came for so long has a gap: displays come at least once a second."""
+PROMPT_SECOND = 0.2
+"""A thermometer answers within this; what watches the cell does not wait for one that takes longer."""
 SETTLE_SECOND = 0.2
 """How long after this process runs again bytes are still read that came while it did not."""
 
@@ -108,10 +111,13 @@ class TemperatureLogger:
         self._task.add_done_callback(lambda _: self._beaten.set())
 
     async def take(self) -> LoggedRows | None:
-        """See `StreamLogger`; waits for a reading that is due now."""
-        while self._due_second <= self._clock.now_second() and not self._task.done():
-            self._beaten.clear()
-            await self._beaten.wait()
+        """See `StreamLogger`; waits a moment for a reading that is due now, never for one that is late."""
+        late_second = self._due_second + PROMPT_SECOND - self._clock.now_second()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None if self._clock.stands_still else late_second):
+                while self._due_second <= self._clock.now_second() and not self._task.done():
+                    self._beaten.clear()
+                    await self._beaten.wait()
         rows, self._rows = self._rows, []
         return _temperature_rows(rows) if rows else None
 

@@ -65,7 +65,10 @@ class PlacedRun:
         return await self.runner.run_to_end(self._first)
 
     def close(self) -> None:
-        """Close its file; a run that has ended becomes one plain file, if nobody reads it just now."""
+        """Close its file; a run that has ended becomes one plain file, if nobody reads it just now.
+
+        That takes its time: not for a loop on which other runs are watched.
+        """
         try:
             if self.runner.run.phase is Phase.FINISHED:
                 reach("before_seal")
@@ -149,6 +152,8 @@ def place_new(
 
 def place_left(directory: Path, rig: Rig, clock: Clock, cause: str, tell: Callable[[Progress], None]) -> PlacedRun:
     """Put a run that was left back on its rig. Nothing is asked of the instruments yet.
+
+    Its file is checked, which takes its time: not for a loop on which other runs are watched.
 
     Raises:
         StoreError: the file is damaged, of other versions, or another daemon holds it.

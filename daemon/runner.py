@@ -23,7 +23,6 @@ from daemon.events import (
     Event,
     ForgetSegment,
     InstrumentFailed,
-    LinkChanged,
     MadeSafe,
     MakeSafe,
     Noticed,
@@ -45,9 +44,10 @@ from daemon.events import (
     Tell,
 )
 from daemon.host_timer import HostTimer
+from daemon.host_watch import HostWatch
 from daemon.intake import cell_rows, logged_rows
-from daemon.link import SILENT, Backoff, Link
-from daemon.link_states import LinkState, LinkWatch
+from daemon.link import SILENT, Backoff
+from daemon.links import Links
 from daemon.loggers import LoggedRows, StreamLogger, loggers_of
 from daemon.plan import PauseStep, SetStep, WaitStep
 from daemon.rig import Rig, program_for, segment_token
@@ -59,11 +59,8 @@ from daemon.store.errors import StoreError
 from daemon.store.run_file import RunFile
 from drivers.errors import DriverError, RefusedError
 from drivers.roles import SegmentLook, SegmentState
-from protocols.units import time_text
 
 ROWS_PER_BLOCK = 1000
-UTC_MOVED_SECOND = 2.0
-"""A clock that is set by less in one interval is being kept right, not moved."""
 ENDING = (Phase.HALTING, Phase.STOPPING)
 """The cell is brought to open circuit, and what the instrument still holds is drained."""
 
@@ -117,17 +114,14 @@ class Runner:
         self._let_go = False
         self._cannot_end = False
         self._timer = rig.host_timer or HostTimer(clock.now_second)
-        self._link = Link(rig.potentiostat, clock, run.plan.link)
-        self._links = {"potentiostat": self._link}
-        if rig.chamber is not None:
-            self._links["chamber"] = Link(rig.chamber, clock, run.plan.link)
-        self._told = dict.fromkeys(self._links, LinkWatch())
+        self._links = Links(rig, clock, run.plan.link)
+        self._link = self._links.by_role["potentiostat"]
         self._finishing = Backoff()
         self._loggers: list[StreamLogger] = []
         self._readings: dict[str, float] = {}
         self.listened_second = 0.0
         """Run time up to which all that pressure and temperature have said is stored."""
-        self._host_second, self._host_utc_second = clock.now_second(), clock.utc_second()
+        self._host = HostWatch(clock)
 
     @property
     def run_time_second(self) -> float:
@@ -221,14 +215,29 @@ class Runner:
         return is_let_go or self._cannot_end or self.run.phase is Phase.FINISHED
 
     async def _note_failure(self, error: Exception) -> None:
-        """Our own failure, or the disk's: the cell first, then a word in the journal if it can still be written."""
-        await self._make_safe(f"the daemon failed: {error}")
+        """Our own failure, or the disk's: the cell first, then a word in the journal if it can still be written.
+
+        Where the cell is not known to be safe, that is tried until it is: nobody else would.
+        """
+        safe = await self._make_safe(f"the daemon failed: {error}")
         event = InstrumentFailed(role="daemon", error=type(error).__name__, text=f"the daemon failed: {error}")
-        run, _ = advance(self.run, event, self.run_time_second)
+        before, (self.run, _) = self.run, advance(self.run, event, self.run_time_second)
         try:
-            await self._writer.commit(self.run, run, event, self.run_time_second, tries=1)
+            await self._writer.commit(before, self.run, event, self.run_time_second, tries=1)
         except StoreError as refused:
             log.error("not even this could be written: %s", refused)
+        while not safe.verified and self.run.holds_wait and not self._let_go:
+            self._show_unwritten(safe)
+            self._finishing.failed(self._clock.now_second())
+            await self._clock.wait_until(self._finishing.next_second)
+            safe = await self._make_safe(f"the daemon failed: {error}")
+        self._show_unwritten(safe)
+
+    def _show_unwritten(self, made_safe: MadeSafe) -> None:
+        """Let the run say whether its cell is safe, where that can't be made durable any more."""
+        told = MadeSafe(verified=made_safe.verified, drained=False, text=made_safe.text)
+        self.run, _ = advance(self.run, told, self.run_time_second)
+        self._show(told)
 
     async def _while_locked(self) -> None:
         """Somebody who wants open circuit now is not kept waiting by who reads the file."""
@@ -251,7 +260,8 @@ class Runner:
         """When what failed last is to be tried again; 0 when nothing did."""
         match self.run.phase:
             case Phase.SETTING:
-                return self._links["chamber"].next_try_second if "chamber" in self._links else 0.0
+                chamber = self._links.by_role.get("chamber")
+                return chamber.next_try_second if chamber is not None else 0.0
             case Phase.STARTING | Phase.MEASURING:
                 is_asked = self.run.phase is Phase.STARTING or self._host_timed is None
                 return self._link.next_try_second if is_asked else 0.0
@@ -292,7 +302,7 @@ class Runner:
         """Nobody came: go on, or tell them once more."""
         step = self.run.plan.steps[self.run.position]
         if isinstance(step, PauseStep) and step.on_timeout == "continue":
-            await self._submit(ResumeRequested(by=f"the time-out of {step.step_id}"))
+            await self._submit(ResumeRequested(by=f"the time-out of {step.step_id}", nobody_looked=True))
         else:
             await self._submit(Noticed(what=PAUSE_TIMED_OUT, text=f"nobody came: {self.run.reason}"))
 
@@ -317,39 +327,14 @@ class Runner:
 
     async def _note_links(self) -> None:
         """Tell the run, and with it people, which instrument has not answered for long, or answers again."""
-        for role, link in self._links.items():
-            link.times = self.run.link
-            watch, told = link.watch(), self._told[role]
-            if watch == told or not (watch.is_told or told.is_told):
-                continue
-            self._told[role] = watch
-            since_second = (watch if watch.is_told else told).since_second
-            silent = time_text(round(self._clock.now_second() - since_second))
-            text = f"{role} answers again after {silent}"
-            if watch.is_told:
-                text = f"no answer for {silent}: {link.last_error}"
-            if watch.state is LinkState.FAILED:
-                text += "; its segment ends by itself. Mend the way to it, it is tried again and again"
-            log.warning("%s", text)
-            await self._submit(
-                LinkChanged(role=role, state=watch.state, since_second=since_second - self._zero_second, text=text)
-            )
+        for change in self._links.changes(self.run.link, self._zero_second):
+            log.warning("%s", change.text)
+            await self._submit(change)
 
     async def _notice_host(self) -> None:
-        """Put on record when the host stood still or its UTC was moved; neither decides anything."""
-        before_second, before_utc_second = self._host_second, self._host_utc_second
-        self._host_second, self._host_utc_second = self._clock.now_second(), self._clock.utc_second()
-        noticed = [
-            Noticed(what="away", text=f"the daemon did not run for {ended - began:.0f} s")
-            for began, ended in self._clock.away_until_after(before_second)
-        ]
-        moved_second = self._host_utc_second - before_utc_second - (self._host_second - before_second)
-        if abs(moved_second) > UTC_MOVED_SECOND:
-            text = f"UTC was moved by {moved_second:+.0f} s; the times of rows are not"
-            noticed.append(Noticed(what="utc_moved", text=text))
-        for event in noticed:
-            log.warning("%s", event.text)
-            await self._submit(event)
+        for noticed in self._host.look():
+            log.warning("%s", noticed.text)
+            await self._submit(noticed)
 
     async def _failed(self, role: str, error: DriverError) -> None:
         """An instrument refused. Who wants something else of it has the next word."""
@@ -496,7 +481,7 @@ class Runner:
         try:
             if chamber is None:
                 raise RefusedError("chamber", f"{temperature_celsius:g} °C", 0, "this rig has none")
-            await self._links["chamber"].ask(lambda: chamber.set_celsius(temperature_celsius))
+            await self._links.by_role["chamber"].ask(lambda: chamber.set_celsius(temperature_celsius))
         except SILENT as error:
             log.info("%s; to be tried again", error)
             return

@@ -286,7 +286,7 @@ class Daemon:
         cell = read_cell(header.cell_text, header.cell_name)
         try:
             rig = await connect_rig(rig_wiring(rig_name, self._known_rig(rig_name), _diameter_mm(cell)), self._clock)
-            placed = place_left(directory, rig, self._clock, CAUSE, lambda progress: self._told(rig_name, progress))
+            placed = await self._placed_left(rig_name, directory, rig)
         except (DriverError, StoreError, RefusedRequestError, ValueError) as error:
             log.warning("%s is held: %s", header.run_id, error)
             self._held[rig_name] = HeldRun(header.run_id, str(error), directory)
@@ -298,6 +298,16 @@ class Daemon:
             return
         self._held.pop(rig_name, None)
         self._carry(rig_name, rig, placed)
+
+    async def _placed_left(self, rig_name: str, directory: Path, rig: Rig) -> PlacedRun:
+        """Raises as `place_left`. Simulated time stands still meanwhile, as at all work."""
+        self._clock.join()
+        try:
+            return await asyncio.to_thread(
+                place_left, directory, rig, self._clock, CAUSE, lambda progress: self._told(rig_name, progress)
+            )
+        finally:
+            self._clock.leave()
 
     async def _take_up_later(self, rig_name: str, directory: Path) -> None:
         self._clock.join()
@@ -341,7 +351,7 @@ class Daemon:
             self._held[rig_name] = HeldRun(busy.placed.header.run_id, str(error), busy.placed.directory)
         finally:
             try:
-                busy.placed.close()
+                await asyncio.to_thread(busy.placed.close)
             except StoreError as error:
                 log.warning("%s could not be tidied up, which harms nothing: %s", busy.placed.header.run_id, error)
             del self._busy[rig_name]

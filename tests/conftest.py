@@ -1,6 +1,7 @@
 """What every test lives under: nothing left running, no way out but the loopback, properties that repeat."""
 
 import asyncio
+import contextlib
 import inspect
 import ipaddress
 import os
@@ -82,7 +83,12 @@ def _child_pids() -> set[int]:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return set()
-    return {int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+    children = set[int]()
+    for task in Path("/proc/self/task").iterdir():
+        # A thread may end between the two.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            children |= {int(pid) for pid in (task / "children").read_text().split()}
+    return children
 
 
 @pytest.fixture(autouse=True)

@@ -44,6 +44,7 @@ class JumpingClock:
     """Fits `daemon.clock.Clock`: once all participants wait, it is at once the time of the earliest deadline."""
 
     epoch = "scripted"
+    stands_still = True
     utc_offset_second = 1_795_350_000.0
     aways: tuple[tuple[float, float], ...] = ()
 

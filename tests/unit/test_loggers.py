@@ -109,3 +109,28 @@ async def test_the_next_daemon_does_not_measure_the_present_moment_twice(tmp_pat
     read = rows[rows["jig_temperature_celsius"].notna()]
     assert (np.diff(read["test_time_second"]) > 0).all()
     assert rows["jig_temperature_celsius"].isna().sum() == 1
+
+
+class SlowThermometer(ScriptedThermometer):
+    """From some second on each answer takes its time."""
+
+    slow_from_second, takes_second = ZERO_SECOND + 20.0, 100.0
+
+    async def read_celsius(self) -> dict[str, float]:
+        if self._clock.now_second() >= self.slow_from_second:
+            await self._clock.wait_until(self._clock.now_second() + self.takes_second)
+        return await super().read_celsius()
+
+
+async def test_a_thermometer_that_takes_its_time_keeps_nobody_from_looking_at_the_cell(tmp_path: Path) -> None:
+    scripted = Scripted(
+        tmp_path,
+        plan(rest(until_time_second=300.0, sampling_second=1.0)),
+        thermometer=lambda clock: SlowThermometer(clock, lambda _: 55.0),
+    )
+    scripted.clock.stands_still = False
+    rows: list[int] = []
+    scripted.at(95.0, lambda: rows.append(scripted.runner.run.rows))
+    await scripted.carry_out()
+    assert rows[0] >= 80
+    assert len(read_rows(scripted.path, "temperature")) >= 4

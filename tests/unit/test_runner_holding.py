@@ -11,6 +11,7 @@ from daemon.events import LinkChanged, MadeSafe, Noticed, PauseRequested, Resume
 from daemon.plan import Equilibration, LinkLoss, Plan
 from daemon.run_state import Outcome, Phase, Run
 from daemon.runner import Wish
+from daemon.store.errors import StoreError
 from daemon.store.reading import read_rows
 from drivers.errors import WrongInstrumentError
 from tests.support.instruments import LINK_LOST, REFUSED, JumpingClock, ScriptedDevice, ScriptedThermometer
@@ -219,6 +220,27 @@ async def test_silence_that_lasts_holds_and_the_cell_is_verified_when_it_is_over
     made_safe = [event.verified for event in events_of(made.path) if isinstance(event, MadeSafe)]
     assert made_safe == [False, True]
     assert_every_row_is_stored(made.path, device)
+
+
+async def test_cell_is_made_safe_at_last_when_the_disk_fails_and_the_potentiostat_is_silent(
+    tmp_path: Path, device: ScriptedDevice
+) -> None:
+    """Nothing can be stored any more, so the run ends in an error; but not before its cell is at open circuit."""
+    made = scripted(tmp_path, SLOW, device=device)
+    device.outages = [(ZERO_SECOND + 101, ZERO_SECOND + 101 + HOUR)]
+    whys: list[str] = []
+
+    def refuse(_: int) -> None:
+        raise StoreError(made.path, "the disk is full", "make room")
+
+    made.at(102.0, lambda: setattr(made.file, "before_commit", refuse))
+    made.at(HOUR / 2, lambda: whys.append(made.runner.run.why))
+    with pytest.raises(StoreError, match="the disk is full"):
+        await made.carry_out()
+    assert "NOT verified safe" in whys[0]
+    assert made.clock.now_second() >= ZERO_SECOND + 101 + HOUR
+    assert not device.output_on
+    assert "NOT" not in made.runner.run.why
 
 
 async def test_heat_trips_while_the_potentiostat_is_silent(tmp_path: Path, device: ScriptedDevice) -> None:

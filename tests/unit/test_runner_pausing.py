@@ -25,7 +25,7 @@ async def test_after_its_time_a_pause_may_go_on_by_itself(tmp_path: Path) -> Non
     run = await scripted.carry_out()
     assert run.outcome is Outcome.COMPLETED
     (resumed,) = (event for event in events_of(scripted.path) if isinstance(event, ResumeRequested))
-    assert resumed.by == "the time-out of ask"
+    assert (resumed.by, resumed.nobody_looked) == ("the time-out of ask", True)
     first, second = records_of(scripted.path)
     assert second.start_run_time_second - first.end_run_time_second == pytest.approx(600.0, abs=EVERY_SECOND)
 

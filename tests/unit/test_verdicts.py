@@ -10,8 +10,10 @@ from daemon.events import (
     ChamberSet,
     Effect,
     Event,
+    MadeSafe,
     MakeSafe,
     Noticed,
+    PauseRequested,
     ReadingsStored,
     Resumed,
     ResumeRequested,
@@ -115,6 +117,42 @@ def test_unknown_temperature_lets_the_half_cycle_finish_and_then_holds() -> None
     assert run.step_done
 
 
+PAUSE = PauseRequested(by="ada")
+SAFE = MadeSafe(verified=True, drained=True, text="")
+
+
+def aborted(run: Run, elapsed_second: float, last_volt: float) -> Run:
+    """The run once its segment was ended by us, at such a row."""
+    summary = block(run.rows + 1, 10, row(elapsed_second, last_volt))
+    run, _ = after(run, BlockStored(segment=run.segment, summary=summary))
+    return after(run, SegmentEnded(record=end_of_segment(run, power_was_cycled=False)), SAFE)[0]
+
+
+def test_half_that_ends_in_a_pause_holds_for_what_it_showed() -> None:
+    """The limit was met in the moment in which somebody paused."""
+    run, _ = after(begun(charge(), rest()), UNKNOWN, PAUSE)
+    assert run.held_as is Outcome.STOPPED
+    run = ended(run, 3.7, 3600.0, 0.002)
+    assert (run.phase, run.held_as) == (Phase.HALTING, Outcome.HELD)
+    assert run.reason == "paused by ada; jig_temperature_unknown: jig_temperature_age_second 601"
+
+
+def test_hold_after_the_half_outlives_a_pause_in_it() -> None:
+    run = aborted(after(begun(charge(), rest()), UNKNOWN, PAUSE)[0], 100.0, 3.0)
+    assert (run.phase, run.held_as, run.reason) == (Phase.HOLDING, Outcome.STOPPED, "paused by ada")
+    run, _ = after(run, ResumeRequested(by="ada", unchecked=True))
+    run, _ = after(run, started(run.segment))
+    assert run.phase is Phase.MEASURING
+    run = ended(run, 3.7, 3600.0, 0.002)
+    assert (run.phase, run.held_as) == (Phase.HALTING, Outcome.HELD)
+    assert run.reason == "jig_temperature_unknown: jig_temperature_age_second 601"
+
+
+def test_interlock_that_trips_ends_a_held_run() -> None:
+    held = aborted(after(begun(charge()), PAUSE)[0], 100.0, 3.0)
+    assert WatchedRun(held).temperature([66.0] * 3).run.outcome is Outcome.TRIPPED
+
+
 @pytest.mark.parametrize("run", [begun(rest()), begun(equilibrate())], ids=["rest", "equilibration"])
 def test_unknown_temperature_holds_at_once_where_there_is_no_half_cycle(run: Run) -> None:
     run, effects = after(run, UNKNOWN)
@@ -177,6 +215,8 @@ def test_a_person_who_lets_a_run_go_on_accepts_its_pressure(last_pascal: float, 
     held = msgspec.structs.replace(run, phase=Phase.HOLDING, held_as=Outcome.HELD, segment_ended=True)
     went_on, _ = after(held, ResumeRequested(by="ada", unchecked=True))
     assert went_on.watch.settled.is_due == is_new
+    by_itself, _ = after(held, ResumeRequested(by="the time-out of ask", unchecked=True, nobody_looked=True))
+    assert by_itself.watch.settled == SETTLED
 
 
 HEARD = {JIG: Tail(read_second=100.0), PRESSURE: Tail(read_second=100.0)}

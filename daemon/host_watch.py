@@ -1,0 +1,31 @@
+"""Notices when the host stood still or its UTC was moved. Neither decides anything; both are put on record."""
+
+from __future__ import annotations
+
+from daemon.clock import Clock
+from daemon.events import Noticed
+
+UTC_MOVED_SECOND = 2.0
+"""A clock that is set by less between two looks is being kept right, not moved."""
+
+
+class HostWatch:
+    """What the host's clocks say of the host, from look to look."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._second, self._utc_second = clock.now_second(), clock.utc_second()
+
+    def look(self) -> list[Noticed]:
+        """What has happened since the look before."""
+        before_second, before_utc_second = self._second, self._utc_second
+        self._second, self._utc_second = self._clock.now_second(), self._clock.utc_second()
+        noticed = [
+            Noticed(what="away", text=f"the daemon did not run for {ended - began:.0f} s")
+            for began, ended in self._clock.away_until_after(before_second)
+        ]
+        moved_second = self._utc_second - before_utc_second - (self._second - before_second)
+        if abs(moved_second) > UTC_MOVED_SECOND:
+            text = f"UTC was moved by {moved_second:+.0f} s; the times of rows are not"
+            noticed.append(Noticed(what="utc_moved", text=text))
+        return noticed
