@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from daemon.instrument_settings import PotentiostatSettings
 from daemon.plan import Plan
-from daemon.station_file import PotentiostatSettings
 from daemon.walk import expected_run_second
 
 UNATTENDED_SECOND = 24 * 3600.0

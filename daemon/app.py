@@ -14,12 +14,13 @@ from daemon.bench_rig import wiring_of
 from daemon.clock import BenchClock, ControlPort, real_second, real_utc_second
 from daemon.placing import Placement, Sources, make_directory, new_run_id, place_new
 from daemon.plan import MeasuredStep, Plan
+from daemon.progress import Progress
 from daemon.publish.client import BrokerAddress, MqttOutlet
 from daemon.publish.embedded import EmbeddedBroker
 from daemon.publish.publisher import Publisher
 from daemon.publish.topics import StationTopics
 from daemon.run_state import Run
-from daemon.runner import Progress, Runner
+from daemon.runner import Runner
 from daemon.store.records import RUN_FILE_NAME
 from daemon.wiring import check_needs, connect_rig, plan_on_rig
 
@@ -82,6 +83,8 @@ class Finished:
 
 def _supervise_every_second(simulation: Simulation) -> float:
     if simulation.pace is not None:
+        return SUPERVISE_EVERY_SECOND_LIVE
+    if "mill_drive" in simulation.plan.needs:
         return SUPERVISE_EVERY_SECOND_LIVE
     has_limits = any(isinstance(step, MeasuredStep) and step.limits for step in simulation.plan.steps)
     return SUPERVISE_EVERY_SECOND_WITH_LIMITS if has_limits else SUPERVISE_EVERY_SECOND_AT_MAX

@@ -110,7 +110,7 @@ COLUMNS = (
         kind="text",
         required=True,
         known_to_older=False,
-        meaning="CC_CHG, CC_DCH, CV_CHG, CV_DCH, LSV (a voltage scan) or OCV",
+        meaning="CC_CHG, CC_DCH, CP_CHG, CP_DCH (a power), CV_CHG, CV_DCH, LSV (a voltage scan) or OCV",
     ),
     Column(
         machine_name="step_time_second",

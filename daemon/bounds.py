@@ -185,6 +185,12 @@ def bounds_for(
     return Bounds(**found, slowest_sampling_second=slowest_sampling_second)
 
 
+def lowest_volt(safety: Safety | None, station: Sequence[Safety] = ()) -> float:
+    """The lowest voltage of any step of a run, the bound `low_volt`: known before its largest current is."""
+    key = next(key for key in _KEYS if key.field == "low_volt")
+    return _bound(key, _defaults(0.0, 0.0)[key.field], safety or Safety(), station).value
+
+
 def tightened(bounds: Bounds, safety: Safety) -> tuple[Bounds, list[tuple[str, str]]]:
     """The bounds of a run with what one of its steps says; and the keys in which that is weaker, which has no effect.
 

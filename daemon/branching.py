@@ -9,7 +9,7 @@ import msgspec
 from daemon.cycle_memory import CycleMemory
 from daemon.events import Reached, SegmentRecord
 from daemon.host_ends import REACHES, Trail, first_met, is_met
-from daemon.plan import END, NEXT, AdvanceStep, Limit, LoopStep, MeasuredStep, Plan
+from daemon.plan import END, NEXT, AdvanceStep, Limit, LoopStep, MeasuredStep, Plan, VoltageStep
 from daemon.readings import AGES, JIG_TEMPERATURE, PRESSURE
 from daemon.resuming import Cut, Reading
 from daemon.run_state import Run, SegmentFold
@@ -43,10 +43,13 @@ ENDED_BY = {
 
 
 def begun_again(run: Run) -> SegmentFold:
-    """What is known of a segment that begins: if its step was cut short, where that began, and what is still due."""
-    if run.cut is None:
-        return SegmentFold()
-    return SegmentFold(began=run.cut.began if run.recovery is None else {}, hold_after_half=run.fold.hold_after_half)
+    """What is known of a segment that begins: where its step began, if it goes on with one before, and what is due."""
+    step = run.plan.steps[run.position]
+    goes_on = run.cut is not None or (isinstance(step, VoltageStep) and step.extends)
+    return SegmentFold(
+        began=run.cut.began if run.cut is not None and run.recovery is None else {},
+        hold_after_half=run.fold.hold_after_half if goes_on else "",
+    )
 
 
 def watched(run: Run, now_second: float) -> Run:

@@ -6,13 +6,14 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from daemon.bounds import Bounds, bounds_for, tightened
+from daemon.bounds import Bounds, bounds_for, lowest_volt, tightened
 from daemon.drafts import (
     CurrentDraft,
     Draft,
     HeldDraft,
     LimitedDraft,
     MeasuredDraft,
+    MillDraft,
     RestDraft,
     SetDraft,
     WaitDraft,
@@ -22,7 +23,10 @@ from daemon.drafts import (
 from daemon.fitting import DEFAULT_SAMPLING_SECOND, Fitting, record_in_si, sampling_second
 from daemon.interlock_table import interlock_table
 from daemon.limits_in_plan import Scale, needs_cell, needs_pressure, needs_temperature
+from daemon.mill_fitting import mills, note_cell_steps
+from daemon.mill_interlocks import mill_interlocks
 from daemon.plan import CellFacts, Interlock, Plan
+from daemon.readings import BATH_TEMPERATURE
 from daemon.resume_policy import link_loss, resume_policy
 from daemon.unexecuted import note_unexecuted
 from drivers.roles import PotentiostatLimits
@@ -32,7 +36,7 @@ from protocols.errors import Path, Problem, ProblemsFound, errors_in, in_reading
 from protocols.protocol import CyclingProtocol, ProtocolFile, read_protocol, step_path
 from protocols.settings import Safety, Window
 from protocols.source import Findings
-from protocols.steps import ConstantCurrent, ConstantVoltage, CycleStep, Measured, VoltageScan
+from protocols.steps import ConstantCurrent, ConstantPower, ConstantVoltage, CycleStep, Measured, VoltageScan
 from protocols.structure import read_structure
 
 NAME_TO_FILL_IN = "$NAME"
@@ -74,6 +78,7 @@ def compile_protocol(
     structure = read_structure(file)
     unexecuted = Findings(file.source)
     note_unexecuted(file, unexecuted)
+    note_cell_steps(file, unexecuted)
     work = None
     if file.top is not None and cell_file.cell is not None:
         findings, cell_findings = Findings(file.source), Findings(cell_file.source)
@@ -105,10 +110,11 @@ class _Compilation:
         self._check_reference()
         self._check_currents()
         one_C_ampere = self._current_of_one_C()
-        mass_gram = self.cell.active_mass_gram
+        mass_gram = 0.0 if self._mills else self.cell.active_mass_gram
         if not self._check_cell(one_C_ampere) or mass_gram is None:
             return None
-        drafts = lay_flat(self.file, loop_starts, Scale(one_C_ampere, mass_gram, self._diameter_mm))
+        scale = Scale(one_C_ampere, mass_gram, self._diameter_mm, lowest_volt(self.top.safety, self.station_safety))
+        drafts = lay_flat(self.file, loop_starts, scale)
         self._check_step_ids(drafts)
         largest_ampere = _largest_ampere(drafts, one_C_ampere)
         samplings = [sampling_second(draft, self.top) for draft in drafts if isinstance(draft, MeasuredDraft)]
@@ -145,7 +151,13 @@ class _Compilation:
             link=link_loss(self.top.on_link_loss),
         )
 
+    @property
+    def _mills(self) -> bool:
+        return mills(self.file)
+
     def _table(self, bounds: Bounds) -> tuple[Interlock, ...]:
+        if self._mills:
+            return (*interlock_table(bounds, has_potentiostat=False), *mill_interlocks(bounds))
         return interlock_table(bounds, has_potentiostat=self.limits is not None, is_symmetric=self.cell.cell.symmetric)
 
     def _own_bounds(
@@ -178,11 +190,18 @@ class _Compilation:
             yield "potentiostat"
         if any("pressure" in key for key in said) or any(map(needs_pressure, limits)):
             yield "load_cell"
-        waits = any(isinstance(draft, RestDraft | WaitDraft) and draft.until_equilibrated for draft in drafts)
-        if waits or any("temperature" in key for key in said) or any(map(needs_temperature, limits)):
+        waits = [draft.until_equilibrated for draft in drafts if isinstance(draft, RestDraft | WaitDraft)]
+        awaited = {wait.quantity for wait in waits if wait is not None}
+        bounds_jig = any("temperature" in key for key in said) and not self._mills
+        if awaited - {BATH_TEMPERATURE} or bounds_jig or any(map(needs_temperature, limits)):
             yield "thermometer"
-        if any(isinstance(draft, SetDraft) for draft in drafts):
+        roles = {draft.role for draft in drafts if isinstance(draft, SetDraft)}
+        if "chamber" in roles:
             yield "chamber"
+        if BATH_TEMPERATURE in awaited or "chiller" in roles:
+            yield "chiller"
+        if any(isinstance(draft, MillDraft) for draft in drafts):
+            yield "mill_drive"
 
     def _facts(self, mass_gram: float, one_C_ampere: float | None) -> CellFacts:
         return CellFacts(
@@ -244,13 +263,15 @@ class _Compilation:
         if self.limits is not None:
             return
         for index, step in enumerate(self.file.steps):
-            if isinstance(step, ConstantCurrent | ConstantVoltage | VoltageScan | CycleStep):
+            if isinstance(step, ConstantCurrent | ConstantPower | ConstantVoltage | VoltageScan | CycleStep):
                 what = f"{step.step} needs a potentiostat, and this rig has none"
                 hint = "write {step: open_circuit_voltage, until_time: 10 h}, or use a rig that has one"
                 self.findings.error(step_path(index), what, hint)
 
     def _check_cell(self, one_C_ampere: float | None) -> bool:
         """Whether the cell file says what this protocol needs of it; if not, why, at its place in the cell file."""
+        if self._mills:
+            return True
         needing = [index for index, step in enumerate(self.file.steps) if needs_rate(step)]
         mass_gram = self.cell.active_mass_gram
         if mass_gram is not None and (one_C_ampere is not None or not needing):

@@ -10,7 +10,7 @@ from collections.abc import Collection
 import msgspec
 
 from daemon.cycles import AT_ITS_END, is_no_half
-from daemon.events import SegmentRecord
+from daemon.events import CompleteCycle, SegmentRecord
 from daemon.plan import Condition, CycleReference, Plan
 
 
@@ -21,23 +21,6 @@ class Half(msgspec.Struct, frozen=True, kw_only=True):
     charge_ampere_hour: float
     ended_by: str
     is_interrupted: bool = False
-
-
-class CompleteCycle(msgspec.Struct, frozen=True, kw_only=True):
-    """The last cycle with both halves. `cycle_in_block` counts from 1; charges are magnitudes.
-
-    `number` counts the run's cycles from 1, as the cycle table does. `coulombic_efficiency` is a ratio, None unless
-    both halves ended on their voltage without an interruption.
-    """
-
-    number: int
-    block: str
-    rate_C: float | None
-    cycle_in_block: int
-    charge_ampere_hour: float
-    discharge_ampere_hour: float
-    coulombic_efficiency: float | None
-    is_interrupted: bool
 
 
 class CycleMemory(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from daemon.limits_in_plan import (
     CURRENT_STEP_KEYS,
+    POWER_STEP_KEYS,
     TIME_KEYS,
     VOLTAGE_STEP_KEYS,
     Place,
@@ -16,6 +17,8 @@ from daemon.limits_in_plan import (
     until_charge_ampere_hour,
 )
 from daemon.plan import CYCLE_QUANTITIES, Equilibration, Limit
+from daemon.readings import BATH_TEMPERATURE, JIG_TEMPERATURE
+from drivers.roles import LEAST_POWER_VOLT
 from protocols import units
 from protocols.branches import FIRST_BLOCK, tags_of
 from protocols.ends import ends_of
@@ -25,10 +28,12 @@ from protocols.settings import CRateBasis
 from protocols.steps import (
     AdvanceCycle,
     ConstantCurrent,
+    ConstantPower,
     ConstantVoltage,
     CycleStep,
     Equilibrate,
     Loop,
+    Mill,
     OpenCircuitVoltage,
     Pause,
     Rest,
@@ -46,7 +51,7 @@ class CurrentDraft:
 
     index: int
     path: Path
-    step: ConstantCurrent | CycleStep
+    step: ConstantCurrent | ConstantPower | CycleStep
     step_id: str
     block: str
     half: str
@@ -57,6 +62,24 @@ class CurrentDraft:
     until_charge_ampere_hour: float | None = None
     basis: CRateBasis | None = None
     limits: tuple[Limit, ...] = ()
+
+    @property
+    def least_ampere(self) -> float:
+        """The smallest size of the current."""
+        return abs(self.current_ampere)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PowerDraft(CurrentDraft):
+    """A power to come. `current_ampere` is its largest current, `smallest_ampere` its smallest, in size."""
+
+    power_watt: float
+    smallest_ampere: float
+
+    @property
+    def least_ampere(self) -> float:
+        """The smallest size of the current."""
+        return self.smallest_ampere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,14 +158,25 @@ class WaitDraft:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MillDraft:
+    """A blade to be turned."""
+
+    index: int
+    step: Mill
+    step_id: str
+    block: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SetDraft:
-    """A setpoint to come."""
+    """A setpoint to come, of the chamber or the chiller."""
 
     index: int
     step: Rest | SetTemperature
     step_id: str
     block: str
     temperature_celsius: float
+    role: str = "chamber"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +206,7 @@ class LoopDraft:
 HeldDraft = VoltageDraft | ScanDraft
 MeasuredDraft = CurrentDraft | HeldDraft | RestDraft
 LimitedDraft = MeasuredDraft | WaitDraft | LoopDraft
-Draft = MeasuredDraft | WaitDraft | SetDraft | PauseDraft | AdvanceDraft | LoopDraft
+Draft = MeasuredDraft | WaitDraft | MillDraft | SetDraft | PauseDraft | AdvanceDraft | LoopDraft
 
 
 def lay_flat(file: ProtocolFile, loop_starts: dict[int, int], scale: Scale) -> list[Draft]:
@@ -212,9 +246,10 @@ def _laid(
     if isinstance(step, ConstantCurrent):
         yield from _current(file, index, step, block, scale)
     elif isinstance(step, SetTemperature):
-        yield _setpoint(index, step, step.id or f"{index + 1}-set", block, step.temperature_C)
-    elif isinstance(step, ConstantVoltage):
-        yield _voltage(file, index, step, block, scale)
+        said = _setpoint(index, step, step.id or f"{index + 1}-set", block, step.temperature_C)
+        yield replace(said, role=step.role)
+    elif isinstance(step, ConstantPower | ConstantVoltage):
+        yield _power_or_voltage(file, index, step, block, scale)
     elif isinstance(step, VoltageScan):
         limits = host_limits(ends_of(step, step_path(index)), frozenset(), scale)
         yield ScanDraft(index=index, step=step, step_id=step.id or f"{index + 1}-scan", block=block, limits=limits)
@@ -226,6 +261,8 @@ def _laid(
         yield from _equilibration(index, step, block, scale)
     elif isinstance(step, AdvanceCycle):
         yield AdvanceDraft(index=index, step=step, step_id=step.id or f"{index + 1}-advance", block=block)
+    elif isinstance(step, Mill):
+        yield MillDraft(index=index, step=step, step_id=step.id or f"{index + 1}-mill", block=block)
     elif isinstance(step, WaitFor):
         yield _wait(index, step, block, scale)
     elif isinstance(step, CycleStep):
@@ -310,7 +347,10 @@ def _wait(index: int, step: WaitFor, block: str, scale: Scale) -> WaitDraft:
     waits_for = None
     if step.temperature_C is not None:
         waits_for = Equilibration(
-            temperature_celsius=step.temperature_C, within_kelvin=step.within_C, for_second=step.for_second
+            temperature_celsius=step.temperature_C,
+            within_kelvin=step.within_C,
+            for_second=step.for_second,
+            quantity=BATH_TEMPERATURE if step.role == "chiller" else JIG_TEMPERATURE,
         )
     return WaitDraft(
         index=index,
@@ -358,19 +398,49 @@ def _current(file: ProtocolFile, index: int, step: ConstantCurrent, block: str, 
     )
 
 
+def _power_or_voltage(
+    file: ProtocolFile, index: int, step: ConstantPower | ConstantVoltage, block: str, scale: Scale
+) -> PowerDraft | VoltageDraft:
+    if isinstance(step, ConstantPower):
+        return _power(index, step, block, scale)
+    return _voltage(file, index, step, block, scale)
+
+
+def _power(index: int, step: ConstantPower, block: str, scale: Scale) -> PowerDraft:
+    watt, lowest_volt = units.watt(step.power_mW), scale.lowest_volt
+    if step.half == "discharge" and step.until_voltage_V is not None:
+        lowest_volt = step.until_voltage_V
+    largest_ampere = watt / max(lowest_volt, LEAST_POWER_VOLT)
+    return PowerDraft(
+        index=index,
+        path=step_path(index, "power_mW"),
+        step=step,
+        step_id=step.id or f"{index + 1}-{step.half}",
+        block=block,
+        half=step.half,
+        rate_C=None,
+        current_ampere=largest_ampere,
+        power_watt=watt,
+        smallest_ampere=abs(largest_ampere),
+        until_voltage_volt=step.until_voltage_V,
+        until_time_second=step.until_time_second,
+        limits=host_limits(ends_of(step, step_path(index)), POWER_STEP_KEYS, scale),
+    )
+
+
 def _voltage(file: ProtocolFile, index: int, step: ConstantVoltage, block: str, scale: Scale) -> VoltageDraft:
     ends = ends_of(step, step_path(index))
     until_ampere = None if step.until_current_mA is None else abs(units.ampere(step.until_current_mA))
     if step.until_rate_C is not None:
         until_ampere = abs(step.until_rate_C) * (scale.one_C_ampere or 0.0)
     before = next((other for other in reversed(file.steps[:index]) if not isinstance(other, Tag)), None)
-    extends = isinstance(before, ConstantCurrent) and before.until_voltage_V == step.voltage_V
+    extends = isinstance(before, ConstantCurrent | ConstantPower) and before.until_voltage_V == step.voltage_V
     return VoltageDraft(
         index=index,
         step=step,
         step_id=step.id or f"{index + 1}-hold",
         block=block,
-        half=before.half if isinstance(before, ConstantCurrent) and extends else None,
+        half=before.half if isinstance(before, ConstantCurrent | ConstantPower) and extends else None,
         extends=extends,
         until_current_ampere=until_ampere,
         basis=_basis(file, step),

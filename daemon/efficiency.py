@@ -52,6 +52,29 @@ def after_half(cycling: Cycling, half: Half, cycle_starts_with: str) -> tuple[Cy
     return after, _judged(after)
 
 
+def after_extension(
+    cycling: Cycling, half: str, charge_ampere_hour: float, *, interrupted: bool
+) -> tuple[Cycling, dict[str, float]]:
+    """The fold when the last half has gone on at a held voltage; the efficiency as in `after_half`.
+
+    Args:
+        cycling: the halves before.
+        half: which was held; another than the last changes nothing.
+        charge_ampere_hour: passed while it was held, a magnitude.
+        interrupted: it was cut short meanwhile.
+    """
+    if not cycling.halves or cycling.halves[-1].half != half:
+        return cycling, {}
+    *before, last = cycling.halves
+    longer = msgspec.structs.replace(
+        last,
+        charge_ampere_hour=last.charge_ampere_hour + charge_ampere_hour,
+        ended_by="interruption" if interrupted else last.ended_by,
+    )
+    after = msgspec.structs.replace(cycling, halves=(*before, longer))
+    return after, _judged(after)
+
+
 def _judged(cycling: Cycling) -> dict[str, float]:
     currents = [half.current_ampere for half in cycling.halves]
     charge_by_half = {half.half: half.charge_ampere_hour for half in cycling.halves}

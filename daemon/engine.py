@@ -7,6 +7,7 @@ from typing import assert_never
 import msgspec
 
 from daemon.branching import after_limit, begun_again, entered, leads_to, limit_met, remembered, watched
+from daemon.editing import edited
 from daemon.events import (
     BRANCHED,
     PAUSE_TIMED_OUT,
@@ -25,6 +26,7 @@ from daemon.events import (
     MakeSafe,
     Noticed,
     PauseRequested,
+    PlanChanged,
     ReadingsStored,
     ReadingsSummary,
     Resumed,
@@ -55,8 +57,8 @@ from daemon.interruptions import (
     with_readings,
 )
 from daemon.measured_rates import lacking
-from daemon.plan import END, TEMPERATURE_STREAM, CurrentStep, MeasuredStep, PauseStep, RestStep, SetStep, WaitStep
-from daemon.readings import JIG_TEMPERATURE
+from daemon.mill_resuming import goes_on_alone, left_alone
+from daemon.plan import END, CurrentStep, MeasuredStep, PauseStep, RestStep, SetStep, WaitStep
 from daemon.resuming import WHAT_TO_DO, Ask, Compared, Cut, Go, Recover, rest_of
 from daemon.run_state import Outcome, Phase, Run, SegmentFold
 from daemon.verdicts import accepted, after_record, judged, listening_from, silence, unsettled, with_watch
@@ -86,7 +88,7 @@ def effects_due(run: Run) -> tuple[Effect, ...]:
     match run.phase:
         case Phase.SETTING:
             step = run.plan.steps[run.position]
-            setpoint = (SetChamber(temperature_celsius=step.temperature_celsius),) if isinstance(step, SetStep) else ()
+            setpoint = (_setting(step),) if isinstance(step, SetStep) else ()
             return (*setpoint, *((CompactSegment(segment=run.segment),) if run.segment else ()))
         case Phase.STARTING:
             compact = (CompactSegment(segment=run.segment - 1),) if run.segment > 1 else ()
@@ -104,12 +106,16 @@ def effects_due(run: Run) -> tuple[Effect, ...]:
             assert_never(run.phase)
 
 
+def _setting(step: SetStep) -> SetChamber:
+    return SetChamber(temperature_celsius=step.temperature_celsius, role=step.role)
+
+
 def _reacted(run: Run, event: Event, now_second: float) -> tuple[Run, tuple[Effect, ...]]:
     match event:
         case RunStarted():
             return _enter(msgspec.structs.replace(run, holds_wait=event.holds_wait), 0, (), now_second)
         case Resumed():
-            return _resumed(run)
+            return _resumed(left_alone(run, event.away_second))
         case SegmentStarted() | SegmentNotStarted():
             return _segment_began(run, event, now_second)
         case BlockStored():
@@ -120,7 +126,7 @@ def _reacted(run: Run, event: Event, now_second: float) -> tuple[Run, tuple[Effe
             return _chamber_set(run, now_second)
         case SegmentEnded():
             return _segment_ended(run, event.record, now_second)
-        case StopRequested() | PauseRequested() | ResumeRequested() | SkipRequested():
+        case StopRequested() | PauseRequested() | ResumeRequested() | SkipRequested() | PlanChanged():
             return _asked(run, event, now_second)
         case InstrumentFailed() | LinkChanged():
             return _troubled(run, event, now_second)
@@ -133,12 +139,16 @@ def _reacted(run: Run, event: Event, now_second: float) -> tuple[Run, tuple[Effe
 
 
 def _asked(
-    run: Run, event: StopRequested | PauseRequested | ResumeRequested | SkipRequested, now_second: float
+    run: Run,
+    event: StopRequested | PauseRequested | ResumeRequested | SkipRequested | PlanChanged,
+    now_second: float,
 ) -> tuple[Run, tuple[Effect, ...]]:
     """What a person wants."""
     match event:
         case StopRequested():
             reason = f"stopped by {event.by}"
+            if event.after:
+                return _waiting(run, event.after, f"{reason} after this {event.after}", ends=True), ()
             if run.held_as is not None:
                 return _stop(run, run.held_as, f"{run.reason}; {reason}")
             return _stop(run, Outcome.STOPPED, reason)
@@ -146,9 +156,11 @@ def _asked(
             reason = f"paused by {event.by}"
             if not event.after:
                 return _halt(run, Outcome.STOPPED, reason, now_second)
-            return msgspec.structs.replace(run, pause_after=event.after, pause_reason=reason), ()
+            return _waiting(run, event.after, reason), ()
         case ResumeRequested():
             return _go_on(run, event, now_second)
+        case PlanChanged():
+            return edited(run, event), ()
         case SkipRequested():
             if run.phase is not Phase.HOLDING:
                 return run, ()
@@ -156,6 +168,11 @@ def _asked(
             if run.step_done:
                 return _leave(released, (), now_second, asked=True)
             return _enter(released, run.position + 1, (), now_second, asked=True)
+
+
+def _waiting(run: Run, after: str, reason: str, *, ends: bool = False) -> Run:
+    """The run with a hold, or an end, that waits for the end of a step or cycle; "" takes it back."""
+    return msgspec.structs.replace(run, pause_after=after, pause_reason=reason, pause_ends=ends)
 
 
 def _resumed(run: Run) -> tuple[Run, tuple[Effect, ...]]:
@@ -168,7 +185,7 @@ def _resumed(run: Run) -> tuple[Run, tuple[Effect, ...]]:
 def _go_on(run: Run, event: ResumeRequested, now_second: float) -> tuple[Run, tuple[Effect, ...]]:
     """Go on where the run was held; a pause that has not begun yet is taken back."""
     if run.phase is not Phase.HOLDING:
-        return msgspec.structs.replace(run, pause_after="", pause_reason=""), ()
+        return _waiting(run, "", ""), ()
     run = run if event.nobody_looked else accepted(run)
     unchecked, cut, action = event.unchecked, run.cut, run.resume.action
     step = run.plan.steps[run.position] if run.plan.steps else None
@@ -182,9 +199,7 @@ def _go_on(run: Run, event: ResumeRequested, now_second: float) -> tuple[Run, tu
 
 
 def _released(run: Run, cut: Cut | None) -> Run:
-    return msgspec.structs.replace(
-        run, held_as=None, reason="", pause_after="", pause_reason="", pause_due_second=None, cut=cut
-    )
+    return msgspec.structs.replace(_waiting(run, "", ""), held_as=None, reason="", pause_due_second=None, cut=cut)
 
 
 def _enter(
@@ -235,7 +250,7 @@ def _begin(
     step = run.plan.steps[run.position]
     if isinstance(step, SetStep):
         setting = msgspec.structs.replace(unsettled(run), phase=Phase.SETTING)
-        return setting, (SetChamber(temperature_celsius=step.temperature_celsius), *effects)
+        return setting, (_setting(step), *effects)
     if isinstance(step, PauseStep):
         return _paused(run, step, effects, now_second)
     if unknown := lacking(step, run.memory):
@@ -371,20 +386,18 @@ def _heard(run: Run, event: ReadingsStored | Silent, now_second: float) -> tuple
 
 
 def _equilibrating(run: Run, summary: ReadingsSummary) -> tuple[Run, tuple[Effect, ...]]:
-    """Follow the jig's temperature while a step waits for it, and end the step when it has waited long enough."""
-    if run.phase is not Phase.MEASURING or summary.stream != TEMPERATURE_STREAM:
+    """Follow a temperature while a step waits for it, and end the step when it has waited long enough."""
+    wanted = run.step.until_equilibrated if run.phase is Phase.MEASURING and isinstance(run.step, RestStep) else None
+    if wanted is None or wanted.quantity not in (*summary.last, *summary.unread):
         return run, ()
-    if summary.unread.get(JIG_TEMPERATURE) or JIG_TEMPERATURE not in summary.last:
+    if summary.unread.get(wanted.quantity):
         # What was not measured was not within the band: the time begins anew.
         return msgspec.structs.replace(run, in_band_since_second=None), ()
-    wanted = run.step.until_equilibrated if isinstance(run.step, RestStep) else None
-    if wanted is None:
-        return run, ()
     low = wanted.temperature_celsius - wanted.within_kelvin
     high = wanted.temperature_celsius + wanted.within_kelvin
     since_second = run.in_band_since_second
-    if summary.lowest[JIG_TEMPERATURE] < low or summary.highest[JIG_TEMPERATURE] > high:
-        since_second = summary.last_second if low <= summary.last[JIG_TEMPERATURE] <= high else None
+    if summary.lowest[wanted.quantity] < low or summary.highest[wanted.quantity] > high:
+        since_second = summary.last_second if low <= summary.last[wanted.quantity] <= high else None
     elif since_second is None:
         since_second = summary.first_second
     run = msgspec.structs.replace(run, in_band_since_second=since_second)
@@ -404,6 +417,8 @@ def _segment_ended(run: Run, record: SegmentRecord, now_second: float) -> tuple[
     if run.recovery is not None:
         return _recovered(run, record, compared(before, record, now_second), compact, now_second)
     run = remembered(run, record)
+    if goes_on_alone(run, record):
+        return _begin(cut_short(run, record), compact, now_second)
     if record.abnormal:
         was_ended_by_us = run.phase is Phase.HALTING and record.ended_by not in LOST
         held_as = Outcome.STOPPED if was_ended_by_us else Outcome.HELD
@@ -428,13 +443,13 @@ def _why(record: SegmentRecord) -> str:
 def _recovered(
     run: Run, record: SegmentRecord, found: Compared, effects: tuple[Effect, ...], now_second: float
 ) -> tuple[Run, tuple[Effect, ...]]:
-    """After the rest that an interruption asked for: go on if the cell is as it was."""
+    """After a rest that was put in: go on if the cell is as it was before an interruption."""
     run = msgspec.structs.replace(run, recovery=None)
     if run.phase is Phase.HALTING:
         return run, effects
     if record.abnormal:
         return _halt(run, Outcome.HELD, f"{_why(record)}; {WHAT_TO_DO}", now_second, effects)
-    told = (*effects, Tell(what="went_on", text=found.said))
+    told = (*effects, Tell(what="went_on", text=found.said)) if found.said else effects
     if found.failures:
         reason = f"not as before the interruption: {', '.join(found.failures)}; {WHAT_TO_DO}"
         return _halt(run, Outcome.HELD, reason, now_second, effects)
@@ -442,11 +457,13 @@ def _recovered(
 
 
 def _step_done(run: Run, effects: tuple[Effect, ...], now_second: float) -> tuple[Run, tuple[Effect, ...]]:
-    """After a step that ended as written: the next, unless the run is to be held here."""
+    """After a step that ended as written: the next, unless the run is to be held, or to end, here."""
     if run.phase is Phase.HALTING:
         return msgspec.structs.replace(run, step_done=True), effects
     if _pause_is_due(run):
         done = msgspec.structs.replace(run, step_done=True)
+        if run.pause_ends:
+            return _stop(done, Outcome.STOPPED, run.pause_reason, effects)
         return _halt(done, Outcome.STOPPED, run.pause_reason, now_second, effects)
     return _leave(run, effects, now_second)
 
@@ -497,14 +514,12 @@ def _halt(
         return run, effects
     if not run.holds_wait:
         return _stop(run, held_as, reason, effects)
-    run = noted(run, now_second)
+    run = noted(left_alone(run, 0.0), now_second)
     halting = msgspec.structs.replace(
-        run,
+        _waiting(run, "", ""),
         phase=Phase.HALTING,
         held_as=held_as,
         reason=reason,
-        pause_after="",
-        pause_reason="",
         idle=msgspec.structs.replace(run.idle, was_interrupted=True),
     )
     return halting, (MakeSafe(why=reason), *effects)
@@ -522,6 +537,8 @@ def _stop(run: Run, outcome: Outcome, reason: str, effects: tuple[Effect, ...] =
 
 def _made_safe(run: Run, event: MadeSafe, now_second: float) -> tuple[Run, tuple[Effect, ...]]:
     """Hold or end when the cell is known to be safe and its rows are stored; until then it is to be tried again."""
+    if run.phase is Phase.HOLDING and not event.verified:
+        run = msgspec.structs.replace(run, phase=Phase.HALTING)
     if run.phase not in (Phase.HALTING, Phase.STOPPING):
         return run, ()
     if not (event.verified and event.drained):

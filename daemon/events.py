@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from daemon.plan import Plan
 from daemon.settling import Settled
 from daemon.watching import Tail
 
@@ -97,12 +98,14 @@ class SegmentRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One executed pass through a step: what was asked, what ended it, what was measured.
 
     `ended_by` is one of `daemon.branching.ENDED_BY` ("voltage", "time", "capacity", …), or "equilibrated", "timeout",
-    "guard_time", "guard_voltage", "interlock", "stopped", "paused", "power_lost", "buffer_lost" or "unknown";
+    "guard_time", "guard_voltage", "interlock", "stopped", "paused", "power_lost", "buffer_lost", of a blade
+    "interruption" (nobody spoke to its drive) or "drive_stopped", or "unknown";
     `abnormal` says that the step did not end as written. `overshoot_volt` is how far the last row lies beyond the
     limit, negative when noise put it just before. `continues`: it goes on with the step that the one before it cut
     short. `interrupted`: since the last half the run was held, or nothing ran for over a minute. `extends`: as written
     it belongs to the half before it. `cycle` is the number of its cycle, from 1, where the protocol counts them by a
     step of its own, else None. `reached` is the limit of the protocol that ended it, None where none did.
+    `milled_second` is the longest a blade can have turned at speed in it, None where none turned.
     """
 
     segment: int
@@ -126,6 +129,24 @@ class SegmentRecord(msgspec.Struct, frozen=True, kw_only=True):
     extends: bool = False
     reached: Reached | None = None
     cycle: int | None = None
+    milled_second: float | None = None
+
+
+class CompleteCycle(msgspec.Struct, frozen=True, kw_only=True):
+    """The last cycle with both halves. `cycle_in_block` counts from 1; charges are magnitudes.
+
+    `number` counts the run's cycles from 1, as the cycle table does. `coulombic_efficiency` is a ratio, None unless
+    both halves ended on their voltage without an interruption.
+    """
+
+    number: int
+    block: str
+    rate_C: float | None
+    cycle_in_block: int
+    charge_ampere_hour: float
+    discharge_ampere_hour: float
+    coulombic_efficiency: float | None
+    is_interrupted: bool
 
 
 class RunStarted(msgspec.Struct, frozen=True, kw_only=True, tag="run_started", tag_field="event"):
@@ -178,9 +199,10 @@ class Warned(msgspec.Struct, frozen=True, kw_only=True, tag="warned", tag_field=
 
 
 class ChamberSet(msgspec.Struct, frozen=True, kw_only=True, tag="chamber_set", tag_field="event"):
-    """The chamber has taken a setpoint and reads it back."""
+    """The chamber, or the chiller, has taken a setpoint and reads it back."""
 
     temperature_celsius: float
+    role: str = "chamber"
 
 
 class SegmentEnded(msgspec.Struct, frozen=True, kw_only=True, tag="segment_ended", tag_field="event"):
@@ -197,9 +219,10 @@ class Resumed(msgspec.Struct, frozen=True, kw_only=True, tag="resumed", tag_fiel
 
 
 class StopRequested(msgspec.Struct, frozen=True, kw_only=True, tag="stop_requested", tag_field="event"):
-    """Somebody asked for the end; the cell was made safe before this was written."""
+    """Somebody asked for the end: now, with the cell made safe before this was written, or `after` "cycle"."""
 
     by: str
+    after: str = ""
 
 
 class PauseRequested(msgspec.Struct, frozen=True, kw_only=True, tag="pause_requested", tag_field="event"):
@@ -224,6 +247,23 @@ class SkipRequested(msgspec.Struct, frozen=True, kw_only=True, tag="skip_request
     """Somebody asked a held run to go on with the step after the present one."""
 
     by: str
+
+
+class PlanChanged(msgspec.Struct, frozen=True, kw_only=True, tag="plan_changed", tag_field="event"):
+    """Somebody gave the run another plan: it holds from the segment after number `segment` on, its interlocks at once.
+
+    `text` says in words what is different; `loosened` what is bounded less tightly than before, which somebody has
+    confirmed. `named_cycles` are those that the plan compares with and that were executed before it.
+    """
+
+    plan: Plan
+    protocol_name: str
+    protocol_text: str
+    by: str
+    segment: int
+    text: str
+    loosened: tuple[str, ...] = ()
+    named_cycles: dict[str, CompleteCycle] = {}
 
 
 class LinkChanged(msgspec.Struct, frozen=True, kw_only=True, tag="link_changed", tag_field="event"):
@@ -289,6 +329,7 @@ Event = (
     | PauseRequested
     | ResumeRequested
     | SkipRequested
+    | PlanChanged
     | LinkChanged
     | InstrumentFailed
     | MadeSafe
@@ -320,9 +361,10 @@ class EndSegment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SetChamber(msgspec.Struct, frozen=True, kw_only=True):
-    """Give the chamber a setpoint and read it back."""
+    """Give the chamber, or the chiller, a setpoint and read it back."""
 
     temperature_celsius: float
+    role: str = "chamber"
 
 
 class ForgetSegment(msgspec.Struct, frozen=True, kw_only=True):

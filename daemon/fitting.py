@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from daemon.bounds import CURRENT_FACTOR, Bounds
+from daemon.buffer_rows import ROWS_BESIDE, buffer_rows, measured_next, measures, rows_of
 from daemon.drafts import (
     AdvanceDraft,
     CurrentDraft,
@@ -14,22 +15,23 @@ from daemon.drafts import (
     HeldDraft,
     LoopDraft,
     MeasuredDraft,
+    MillDraft,
     PauseDraft,
+    PowerDraft,
     RestDraft,
     ScanDraft,
     SetDraft,
     VoltageDraft,
     WaitDraft,
 )
+from daemon.mill_fitting import mill_step
 from daemon.plan import (
     AdvanceStep,
     CapacityBasis,
     CurrentStep,
-    DrivenStep,
     Interlock,
     LinkLoss,
     LoopStep,
-    MeasuredStep,
     PauseStep,
     PlanStep,
     RestStep,
@@ -39,6 +41,7 @@ from daemon.plan import (
     VoltageStep,
     WaitStep,
 )
+from daemon.power_fitting import fitted, power_step, power_text
 from daemon.readings import JIG_TEMPERATURE, PRESSURE
 from daemon.resume_policy import link_loss, overridden, resume_policy
 from drivers.roles import CurrentRange, PotentiostatLimits, SegmentMode
@@ -63,8 +66,6 @@ LEAST_MEASURED_SHARE = 0.1
 """Of what the cell file says 1 C is: a cell that has measured less is none to go on with by itself."""
 TOLERANCE = 1e-6
 """Relative, for what should be equal or a whole number."""
-ROWS_BESIDE = 3
-"""Rows that a segment's buffer must hold beside those of its sampling: at the start, at the end, and one in reserve."""
 
 RECORD_FAST = {"time_second": 1.0, "voltage_volt": 0.005}
 RECORD_SLOW = {"time_second": 10.0, "voltage_volt": 0.002}
@@ -136,7 +137,10 @@ class Fitting:
                 block=draft.block,
                 line=line,
                 temperature_celsius=draft.temperature_celsius,
+                role=draft.role,
             )
+        if isinstance(draft, MillDraft):
+            return mill_step(draft, line, self.bounds)
         if isinstance(draft, AdvanceDraft):
             return AdvanceStep(step_id=draft.step_id, block=draft.block, line=line)
         if isinstance(draft, PauseDraft):
@@ -156,6 +160,9 @@ class Fitting:
             return self._voltage(draft, line)
         if isinstance(draft, ScanDraft):
             return self._scan(draft, line)
+        if isinstance(draft, PowerDraft):
+            draft = fitted(draft, self._bounds_of(draft), self.limits, self.findings)
+            return power_step(draft, self._current(draft, line))
         return self._current(draft, line)
 
     def _rest(self, draft: RestDraft, line: int) -> RestStep:
@@ -306,7 +313,7 @@ class Fitting:
         is_fast = rate is None or rate >= FAST_RATE_C * (1 - TOLERANCE)
         is_slow = rate is not None and rate <= SLOW_RATE_C * (1 + TOLERANCE)
         sampling, cutoff = self._timing(draft, FAST_CUTOFF_SECOND if is_fast else SLOW_CUTOFF_SECOND)
-        guard = self._guard_second(draft, rate)
+        guard = self._guard_second(draft, rate and draft.least_ampere / abs(draft.current_ampere) * rate)
         length = min(guard, draft.until_time_second or guard)
         self._check_length(draft, length, sampling)
         self._check_shortness(
@@ -449,7 +456,7 @@ class Fitting:
         limits = self.limits
         if limits is None:
             return
-        rows = _rows(length_second, sampling_second)
+        rows = buffer_rows(length_second, sampling_second)
         if rows > limits.rows_per_segment:
             what = f"{rows} rows in one step are too many for the {limits.model}: {limits.rows_per_segment} at most"
             least = length_second / max(1, limits.rows_per_segment - ROWS_BESIDE)
@@ -472,8 +479,8 @@ class Fitting:
             return
         most, told = self.limits.rows_per_segment, set[int]()
         for before, step in enumerate(steps):
-            for after in _measured_next(steps, before) if _measures(step) else ():
-                here, there = _rows_of(steps[after]), _rows_of(step)
+            for after in measured_next(steps, before) if measures(step) else ():
+                here, there = rows_of(steps[after]), rows_of(step)
                 if max(here, there) <= most < here + there and drafts[after].index not in told:
                     told.add(drafts[after].index)
                     self._tell_neighbours(drafts[after], here, there, f"the step of line {step.line}")
@@ -522,10 +529,11 @@ class Fitting:
         if current_range is None:
             most_ampere = limits.largest_current_ampere
             what = f"{shown} is too much for the {limits.model}: {units.current_text(most_ampere)} at most"
-            hint = f"write {self._as_written(draft, most_ampere)} at most, or use another instrument"
+            most = self._as_written(draft, most_ampere, draft.current_ampere)
+            hint = f"write {most} at most, or use another instrument"
             self.findings.error(draft.path, what, hint, at_key=True)
             return None
-        error = current_range.setpoint_error(draft.current_ampere)
+        error, shown = current_range.setpoint_error(draft.least_ampere), units.current_text(draft.least_ampere)
         if error > LARGEST_SETPOINT_ERROR:
             where = f"the {units.current_text(current_range.full_scale_ampere)} range of the {limits.model}"
             what = f"{shown} on {where} may be {error:.2%} off; {LARGEST_SETPOINT_ERROR:.1%} is allowed"
@@ -536,54 +544,13 @@ class Fitting:
         room = LARGEST_SETPOINT_ERROR - current_range.gain_error
         if room <= 0:
             return "use another instrument"
-        least = self._as_written(draft, current_range.offset_ampere / room)
+        least = self._as_written(draft, current_range.offset_ampere / room, draft.least_ampere)
         return f"write {least} at least, or use another instrument"
 
-    def _as_written(self, draft: CurrentDraft, current_ampere: float) -> str:
+    def _as_written(self, draft: CurrentDraft, current_ampere: float, instead_of_ampere: float) -> str:
+        if isinstance(draft, PowerDraft):
+            return power_text(draft, current_ampere, instead_of_ampere)
         sign = 1 if isinstance(draft.step, CycleStep) or draft.half == "charge" else -1
         if draft.rate_C is not None and self.one_C_ampere is not None:
             return f"rate_C: {sign * current_ampere / self.one_C_ampere:.4g}"
         return f"current_mA: {sign * units.milliampere(current_ampere):.4g}"
-
-
-def _rows(length_second: float, sampling_second: float) -> int:
-    """How many rows the buffer of a segment must hold."""
-    return math.ceil(length_second / sampling_second - TOLERANCE) + ROWS_BESIDE
-
-
-def _rows_of(step: PlanStep) -> int:
-    if isinstance(step, WaitStep):
-        return 0
-    if isinstance(step, RestStep):
-        return _rows(step.until_time_second, step.sampling_second)
-    if isinstance(step, DrivenStep):
-        return _rows(step.longest_second, step.sampling_second)
-    return 0
-
-
-def _measures(step: PlanStep) -> bool:
-    return isinstance(step, MeasuredStep)
-
-
-def _measured_next(steps: Sequence[PlanStep], position: int) -> set[int]:
-    """The measuring steps that may be executed right after one, by position: loops and limits lead back and on."""
-    found, seen, ahead = set[int](), set[int](), [position + 1, *_led_to(steps[position])]
-    while ahead:
-        at = ahead.pop()
-        if at in seen or at >= len(steps):
-            continue
-        seen.add(at)
-        step = steps[at]
-        if _measures(step):
-            found.add(at)
-            continue
-        ahead += [at + 1, *_led_to(step)]
-        if isinstance(step, LoopStep) and step.passes > 1:
-            ahead.append(step.first)
-    return found
-
-
-def _led_to(step: PlanStep) -> list[int]:
-    """Where the limits of a step may lead, beside the step after it."""
-    limits = step.limits if isinstance(step, MeasuredStep | LoopStep) else ()
-    return [place for limit in limits for place in (limit.goto, limit.then) if isinstance(place, int)]

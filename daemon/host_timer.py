@@ -43,6 +43,11 @@ class HostTimer:
         """How long the present rest has lasted, or did."""
         return min(self._now(), self.ends_at_second) - self._started_second
 
+    @property
+    def next_look_second(self) -> float:
+        """When the present rest must be looked at next, at the latest."""
+        return self.ends_at_second
+
     def take_up(self, token: str, program: SegmentProgram, started_second: float) -> None:
         """Go on timing a rest that another timer began at a second of the same clock."""
         self._token, self._started_second = token, started_second

@@ -31,6 +31,10 @@ ROWS_WITHOUT_READING = 60
 """So many rows running without a voltage or a current under way, and nobody knows what the cell sees."""
 REVERSED_SHARE_PERCENT = -10.0
 """Of the current that was asked for: less than this is a current of the other sign, and no noise."""
+VOLTAGE_BEFORE_CURRENT = "voltage_before_current_volt"
+"""The last voltage at open circuit before the first current of a run."""
+NEAR_ZERO_VOLT = 0.05
+"""What a shorted cell, or an open lead, may show."""
 STALE_SECOND = 5.0
 """Older than this a reading is no longer shown."""
 STUCK_ROWS, STUCK_PRESSURE_SECOND, STUCK_TEMPERATURE_SECOND = 60, 600.0, 3600.0
@@ -54,7 +58,8 @@ def interlock_table(
     if not has_potentiostat:
         return tuple(row if row.action == "flag" else msgspec.structs.replace(row, action="warn") for row in beside)
     signs = () if is_symmetric else _of_signs()
-    return (*_of_the_cell(bounds), *signs, *_of_soft_shorts(bounds), *beside)
+    before = _before_current(bounds, is_symmetric=is_symmetric)
+    return (*_of_the_cell(bounds), before, *signs, *_of_soft_shorts(bounds), *beside)
 
 
 def on_rig(
@@ -141,6 +146,21 @@ def _of_the_cell(bounds: Bounds) -> tuple[Interlock, ...]:
         _high("current_high", current, bounds.high_ampere, "trip", rows),
         unread(name="nothing_read", action="hold"),
         Interlock(name="voltage_stuck", quantity="voltage_unchanged", high=0.5, action="warn", rows_needed=STUCK_ROWS),
+    )
+
+
+def _before_current(bounds: Bounds, *, is_symmetric: bool) -> Interlock:
+    """As at the start; and no lower than near 0 V where no current may take the cell there either."""
+    low, high = bounds.start_low_volt, bounds.start_high_volt
+    may_be_near_zero = is_symmetric or bounds.low_volt.value <= NEAR_ZERO_VOLT
+    least_volt = low.value if may_be_near_zero else max(low.value, NEAR_ZERO_VOLT)
+    return Interlock(
+        name="voltage_before_current",
+        quantity=VOLTAGE_BEFORE_CURRENT,
+        low=least_volt,
+        high=high.value,
+        action="hold",
+        origin=high.origin if low.origin == DEFAULT else low.origin,
     )
 
 

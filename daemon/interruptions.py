@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from daemon.events import ReadingsSummary, SegmentRecord
-from daemon.plan import DrivenStep, RestStep
+from daemon.mill_resuming import milled_beyond, verdict_before_milling
+from daemon.plan import DrivenStep, MillStep, RestStep
+from daemon.preflight import before_current, has_looked, is_preflight
 from daemon.readings import JIG_TEMPERATURE, PRESSURE
 from daemon.resuming import (
     FRESH_SECOND,
@@ -27,15 +29,18 @@ from daemon.run_state import Run
 
 
 def verdict_before(run: Run, now_second: float, *, asked: bool) -> Go | Recover | Ask:
-    """What comes before the segment of the step at the run's position, see `daemon.resuming.judge`.
+    """What comes before the segment of the step at the run's position.
 
-    A run that never drives a current can't be interrupted, and an equilibration is what a recovery would be.
+    For an interruption see `daemon.resuming.judge`, for the first current `daemon.preflight`. A run that never drives
+    a current can't be interrupted, and an equilibration is what a recovery would be.
     """
     step, since_second = run.plan.steps[run.position], run.idle.since_second
+    if isinstance(step, MillStep):
+        return verdict_before_milling(run, step, asked=asked)
     drives = any(isinstance(other, DrivenStep) for other in run.plan.steps)
     waits_anyway = isinstance(step, RestStep) and step.until_equilibrated is not None
     if since_second is None or not drives or waits_anyway:
-        return Go()
+        return before_current(run, now_second, asked=asked)
     jig = _fresh(run, JIG_TEMPERATURE, now_second)
     found = Interruption(
         off_second=now_second - since_second,
@@ -45,7 +50,9 @@ def verdict_before(run: Run, now_second: float, *, asked: bool) -> Go | Recover 
         was_unseen=run.idle.was_unseen,
     )
     verdict = judge(run.resume, found, asked=asked)
-    if not isinstance(verdict, Recover):
+    if isinstance(verdict, Go):
+        return before_current(run, now_second, asked=asked)
+    if isinstance(verdict, Ask):
         return verdict
     named = msgspec.structs.replace(
         verdict.rest, step_id=step.step_id + RECOVERY, block=step.block, line=step.line, record=run.plan.record
@@ -54,7 +61,14 @@ def verdict_before(run: Run, now_second: float, *, asked: bool) -> Go | Recover 
 
 
 def compared(run: Run, record: SegmentRecord, now_second: float) -> Compared:
-    """The cell after the recovery rest of this record, held against what it was before the interruption."""
+    """The cell after the recovery rest of this record, held against what it was before the interruption.
+
+    After a rest that was put in for the first current alone there is nothing to compare, and nothing to say.
+    """
+    if run.recovery is not None and is_preflight(run.recovery):
+        return Compared(failures=(), said="")
+    if isinstance(run.plan.steps[run.position], MillStep):
+        return Compared(failures=(), said="the chiller is stable again, and the blade goes on")
     pressure, jig = (_fresh(run, name, now_second) for name in (PRESSURE, JIG_TEMPERATURE))
     return compare(run.resume, run.idle, record.last_voltage_volt, pressure, jig)
 
@@ -86,8 +100,16 @@ def begun(run: Run, now_second: float) -> Run:
     was_off = idle.since_second is not None and now_second - idle.since_second > TURNAROUND_SECOND
     idle = msgspec.structs.replace(idle, was_interrupted=idle.was_interrupted or was_off)
     if run.recovery is None:
-        idle = msgspec.structs.replace(idle, is_noted=False, pressure=None, jig=None, left_band=False, was_unseen=False)
-    return msgspec.structs.replace(run, idle=idle)
+        idle = msgspec.structs.replace(
+            idle,
+            is_noted=False,
+            pressure=None,
+            jig=None,
+            left_band=False,
+            was_unseen=False,
+            blade_off_second=None if isinstance(run.plan.steps[run.position], MillStep) else idle.blade_off_second,
+        )
+    return has_looked(msgspec.structs.replace(run, idle=idle))
 
 
 def after_segment(run: Run, record: SegmentRecord) -> Run:
@@ -98,6 +120,7 @@ def after_segment(run: Run, record: SegmentRecord) -> Run:
         gap_second = record.start_run_time_second - (idle.since_second or 0.0)
         resistance = resistance_ohm(idle.last, fold.after_ten_second, gap_second) or resistance
     expected = expected_voltage(record, fold.last_reading, resistance)
+    beyond_second = milled_beyond(run, record)
     was_interrupted = idle.was_interrupted and (record.half is None or record.abnormal)
     idle = msgspec.structs.replace(
         idle,
@@ -108,6 +131,8 @@ def after_segment(run: Run, record: SegmentRecord) -> Run:
         was_interrupted=was_interrupted,
         left_band=idle.left_band and (record.abnormal or not is_recovery),
         was_unseen=idle.was_unseen and (record.abnormal or not is_recovery),
+        milled_beyond_second=beyond_second,
+        blade_off_second=None if is_recovery and not record.abnormal else idle.blade_off_second,
     )
     return msgspec.structs.replace(run, idle=idle)
 
@@ -116,6 +141,8 @@ def cut_short(run: Run, record: SegmentRecord) -> Run:
     """The run with what its segment has done of a step that it did not finish."""
     before = run.cut or Cut(elapsed_second=0.0, charge_ampere_hour=0.0)
     elapsed_second = record.end_run_time_second - record.start_run_time_second
+    if record.milled_second is not None:
+        elapsed_second = record.milled_second
     cut = Cut(
         elapsed_second=before.elapsed_second + elapsed_second,
         charge_ampere_hour=before.charge_ampere_hour + record.charge_ampere_hour,

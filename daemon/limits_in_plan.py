@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ TIME_KEYS = frozenset({"until_time_s", "until_time"})
 CHARGE_KEYS = frozenset({"until_capacity_mAh", "until_capacity_mAh_g"})
 CURRENT_STEP_KEYS = TIME_KEYS | CHARGE_KEYS | {"until_voltage_V"}
 """Ends of a constant current that run in the instrument: charge at a constant current is a time."""
+POWER_STEP_KEYS = TIME_KEYS | {"until_voltage_V"}
+"""Ends of a constant power that run in the instrument."""
 VOLTAGE_STEP_KEYS = TIME_KEYS | {"until_rate_C", "until_current_mA"}
 """Ends of a constant voltage that run in the instrument."""
 _IN_CYCLES = {"charge_ampere_hour": "cycle_charge_ampere_hour", "discharge_ampere_hour": "cycle_discharge_ampere_hour"}
@@ -24,11 +27,15 @@ _IN_CYCLES = {"charge_ampere_hour": "cycle_charge_ampere_hour", "discharge_amper
 
 @dataclass(frozen=True)
 class Scale:
-    """What turns C-rates, and capacities by mass or area, into SI: the current of 1 C, None when unknown, and so on."""
+    """What turns C-rates, powers, and capacities by mass or area, into SI: the current of 1 C, None when unknown, etc.
+
+    `lowest_volt` is the lowest voltage that any step may come to: there a power needs its largest current.
+    """
 
     one_C_ampere: float | None
     active_mass_gram: float
     diameter_mm: float | None = None
+    lowest_volt: float = math.nan
 
 
 def host_limits(

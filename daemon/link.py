@@ -71,8 +71,10 @@ class Link:
         self._watch = after_time(self._watch, self._clock.now_second(), self.times)
         return self._watch
 
-    async def ask(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def ask(self, question: Callable[[], Awaitable[Answer]], *, heals: bool = True) -> Answer:
         """The answer; a way that fails is mended at once, and once.
+
+        `heals`: an answer ends the silence. One to a question that only leads up to another does not.
 
         Raises:
             LinkLostError, NoReplyError, BadReplyError: the way is down. It is mended at the next question.
@@ -91,9 +93,11 @@ class Link:
             if isinstance(error, SILENT):
                 self._broke(error)
             raise
-        self._is_down, self.last_error = False, None
-        self._backoff.reset()
-        self._watch = LinkWatch()
+        self._is_down = False
+        if heals:
+            self.last_error = None
+            self._backoff.reset()
+            self._watch = LinkWatch()
         return answer
 
     async def insist(self, question: Callable[[], Awaitable[Answer]]) -> Answer:

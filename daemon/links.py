@@ -16,9 +16,14 @@ class Links:
 
     def __init__(self, rig: Rig, clock: Clock, times: LinkLoss) -> None:
         self._clock = clock
-        self.by_role = {"potentiostat": Link(rig.potentiostat, clock, times)}
+        self.driving_role = "potentiostat" if rig.mill is None else "mill_drive"
+        self.driving = Link(rig.potentiostat, clock, times)
+        """The way to what runs the segments."""
+        self.by_role = {self.driving_role: self.driving}
         if rig.chamber is not None:
             self.by_role["chamber"] = Link(rig.chamber, clock, times)
+        if rig.cooling is not None:
+            self.by_role["chiller"] = Link(rig.cooling, clock, times)
         self._told = dict.fromkeys(self.by_role, LinkWatch())
 
     def changes(self, times: LinkLoss, zero_second: float) -> list[LinkChanged]:

@@ -18,7 +18,6 @@ import numpy as np
 from daemon.clock import Clock
 from daemon.plan import PRESSURE_STREAM, TEMPERATURE_STREAM
 from daemon.pressure import PressureCalibration, surface_pressure_pa
-from daemon.rig import Rig
 from drivers.errors import DriverError
 from drivers.roles import Chamber, ChamberLook, Floats, Integers, LoadBlock, LoadCell, LoadStatus, Thermometer
 
@@ -344,21 +343,3 @@ def _with_gaps(block: LoadBlock, places: Integers, at_second: Floats) -> LoadBlo
         status=np.insert(block.status, places, int(LoadStatus.LOST)),
         unit=block.unit,
     )
-
-
-async def loggers_of(rig: Rig, clock: Clock, zero_second: float, *, resumed: bool = False) -> list[StreamLogger]:
-    """The loggers of a rig, in the order in which their rows are to be taken; what was sent before is dropped.
-
-    `resumed`: another daemon has logged before.
-    """
-    temperatures, loggers = None, list[StreamLogger]()
-    if rig.thermometer is not None:
-        every_second = rig.temperature_every_second
-        temperatures = TemperatureLogger(
-            clock, zero_second, every_second, rig.thermometer, rig.chamber, resumed=resumed
-        )
-        loggers.append(temperatures)
-    if rig.load_cell is not None and rig.pressure_calibration is not None:
-        await rig.load_cell.read()
-        loggers.append(PressureLogger(clock, zero_second, rig.load_cell, rig.pressure_calibration, temperatures))
-    return loggers

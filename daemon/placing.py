@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,19 +11,23 @@ from pathlib import Path
 
 import msgspec
 
+from daemon.calibration_facts import has_expired
 from daemon.clock import Clock
 from daemon.crash_points import reach
 from daemon.engine import ENGINE_VERSION
 from daemon.events import Resumed, RunStarted
 from daemon.plan import Plan
+from daemon.progress import Progress
 from daemon.recover import check_same_instruments, left_run
 from daemon.rig import Rig
 from daemon.run_state import Phase, Run
-from daemon.runner import Progress, Runner
+from daemon.runner import Runner
 from daemon.store.errors import StoreError
 from daemon.store.records import RUN_FILE_NAME, RunHeader
 from daemon.store.run_file import RunFile
 from daemon.streams import STREAMS
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +140,9 @@ def place_new(
         station_sha256=placement.station_sha256,
         without_acceptance=without_acceptance,
     )
+    if has_expired(header):
+        said = header.pressure_calibration
+        log.warning("%s: the calibration %s ended on %s", run_id, said["certificate"], said["valid_until"])
     run_file = RunFile.create(directory / RUN_FILE_NAME, header, STREAMS)
     reach("run_file_made")
     runner = Runner(

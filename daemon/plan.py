@@ -8,6 +8,7 @@ CELL_STREAM = "cell"
 """The stream of the potentiostat's rows."""
 PRESSURE_STREAM = "pressure"
 TEMPERATURE_STREAM = "temperature"
+MILL_STREAM = "mill"
 
 
 class Interlock(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,6 +138,16 @@ class CurrentStep(msgspec.Struct, frozen=True, kw_only=True, tag="constant_curre
         return min(times)
 
 
+class PowerStep(CurrentStep, frozen=True, kw_only=True, tag="constant_power", tag_field="step_type"):
+    """Constant power until a voltage, a time, or one of `limits`; its current follows the measured voltage.
+
+    `power_watt` has the sign of `current_ampere`, which is the largest current: that at the lowest voltage. A charge is
+    no time here, so `until_charge_ampere_hour` is None, and so are `rate_C` and `basis`. The rest as in `CurrentStep`.
+    """
+
+    power_watt: float
+
+
 class VoltageStep(msgspec.Struct, frozen=True, kw_only=True, tag="constant_voltage", tag_field="step_type"):
     """A constant voltage until the current has fallen, a time, or one of `limits`.
 
@@ -207,11 +218,15 @@ class ScanStep(msgspec.Struct, frozen=True, kw_only=True, tag="voltage_scan", ta
 
 
 class Equilibration(msgspec.Struct, frozen=True, kw_only=True):
-    """The jig within `within_kelvin` of a temperature for `for_second` on end. An end the host decides."""
+    """The jig within `within_kelvin` of a temperature for `for_second` on end. An end the host decides.
+
+    `quantity` is what must be near it, where that is not the jig: `bath_temperature_celsius` for a chiller.
+    """
 
     temperature_celsius: float
     within_kelvin: float
     for_second: float
+    quantity: str = "jig_temperature_celsius"
 
 
 class RestStep(msgspec.Struct, frozen=True, kw_only=True, tag="open_circuit_voltage", tag_field="step_type"):
@@ -247,13 +262,23 @@ class WaitStep(RestStep, frozen=True, kw_only=True, tag="wait_for", tag_field="s
     """
 
 
+class MillStep(WaitStep, frozen=True, kw_only=True, tag="mill", tag_field="step_type"):
+    """Turn the blade of the mill, at `speed_rpm` for `until_time_second`; it has ended when the blade stands again.
+
+    The time counts from when the drive says that the speed is reached, and only while it is.
+    """
+
+    speed_rpm: float
+
+
 class SetStep(msgspec.Struct, frozen=True, kw_only=True, tag="set", tag_field="step_type"):
-    """Give the chamber a setpoint; takes no time of its own and goes on when it reads back."""
+    """Give the chamber, or the chiller, a setpoint; takes no time of its own and goes on when it reads back."""
 
     step_id: str
     block: str
     line: int
     temperature_celsius: float
+    role: str = "chamber"
 
 
 class PauseStep(msgspec.Struct, frozen=True, kw_only=True, tag="pause", tag_field="step_type"):
@@ -289,9 +314,9 @@ class AdvanceStep(msgspec.Struct, frozen=True, kw_only=True, tag="advance_cycle"
     line: int
 
 
-DrivenStep = CurrentStep | VoltageStep | ScanStep
+DrivenStep = CurrentStep | PowerStep | VoltageStep | ScanStep
 """Steps in which a current may flow."""
-MeasuredStep = DrivenStep | RestStep | WaitStep
+MeasuredStep = DrivenStep | RestStep | WaitStep | MillStep
 """Steps that have a segment."""
 ExecutedStep = MeasuredStep | SetStep | PauseStep
 PlanStep = ExecutedStep | LoopStep | AdvanceStep

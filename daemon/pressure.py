@@ -23,6 +23,10 @@ class PressureCalibration(msgspec.Struct, frozen=True, kw_only=True):
     `zero_displayed` is shown with nothing on the sensor. `gain_drift_per_kelvin` is relative to the reading,
     `zero_drift_newton_per_kelvin` absolute; both count from `reference_celsius`. `area_square_metre` is the cell's.
     `nominal_newton` is what the sensor is made for, None when that is not known.
+
+    From `unit` on the fields are words about these numbers, and change no pressure: days as in 2026-03-31; standard
+    uncertainty of one force, and the largest force of the calibration, where they are known; path and text of the
+    calibration file, if there is one.
     """
 
     newton_per_unit: float
@@ -33,6 +37,20 @@ class PressureCalibration(msgspec.Struct, frozen=True, kw_only=True):
     reference_celsius: float = 25.0
     certificate: str = ""
     nominal_newton: float | None = None
+    unit: str | None = None
+    calibrated_on: str | None = None
+    valid_until: str | None = None
+    standard_uncertainty_newton: float | None = None
+    calibrated_up_to_newton: float | None = None
+    file: str | None = None
+    file_text: str = ""
+
+
+DECIDES_PRESSURE = (
+    *("newton_per_unit", "area_square_metre", "zero_displayed", "zero_drift_newton_per_kelvin"),
+    *("gain_drift_per_kelvin", "reference_celsius", "certificate", "nominal_newton"),
+)
+"""The fields in which two calibrations may not differ within a run."""
 
 
 def area_of_die(diameter_metre: float) -> float:

@@ -21,7 +21,9 @@ from daemon.cycles import Cycle, numbers_of
 from daemon.endings import end_of_segment
 from daemon.events import SegmentRecord
 from daemon.gaps import Gap, cell_gaps, stream_gaps
-from daemon.plan import CELL_STREAM, PRESSURE_STREAM, TEMPERATURE_STREAM, MeasuredStep, Plan
+from daemon.mill_runs import mill_runs
+from daemon.plan import CELL_STREAM, MILL_STREAM, PRESSURE_STREAM, TEMPERATURE_STREAM, MeasuredStep, Plan
+from daemon.preflight import PREFLIGHT
 from daemon.result import Result, measured_cycles, result_of
 from daemon.resuming import RECOVERY
 from daemon.run_files import DATA_DIRECTORY, find_run_file
@@ -54,8 +56,9 @@ class RunData:
     - `cycles`: the cycle table (`daemon.cycles.Cycle`), one row a cycle.
     - `segments`: the executed passes through steps (`daemon.events.SegmentRecord`), each with `cycle_count` and
       `step_number`. The last may still be running: `ended_by` is then "" and it ends at its last row.
-    - `pressure`, `temperature`: those streams at their own times (`daemon.streams`), with `unix_time_second`; None when
-      the run has no such stream or no row of it. `displayed_load` is what the load cell's indicator showed, unchanged.
+    - `pressure`, `temperature`, `mill`: those streams at their own times (`daemon.streams`), with `unix_time_second`;
+      None when the run has no such stream or no row of it. `displayed_load` is what the load cell's indicator showed,
+      unchanged.
     - `metadata`: sample, masses, instruments, protocol and more: see docs/reference/export.md.
     - `result`: outcome, plan and segments as objects.
     """
@@ -68,6 +71,7 @@ class RunData:
     temperature: pd.DataFrame | None
     metadata: dict[str, Any]
     result: Result
+    mill: pd.DataFrame | None = None
 
     @property
     def run_id(self) -> str:
@@ -105,12 +109,15 @@ def read_run(
         cell = read_rows(run_file, CELL_STREAM)
         pressure = _stream(run_file, PRESSURE_STREAM, started_utc_second)
         temperature = _stream(run_file, TEMPERATURE_STREAM, started_utc_second)
-    result = replace(result, cycles=measured_cycles(result, cell, pressure))
+        mill = _stream(run_file, MILL_STREAM, started_utc_second)
+    runs_of_mill = mill_runs(result.segments, mill)
+    result = replace(result, cycles=measured_cycles(result, cell, pressure), mill_runs=runs_of_mill)
     executed = executed_segments(result)
     counted = numbers_of(executed, result.plan.cycle_starts_with)
     segments = _table_of(executed, SegmentRecord)
     segments.insert(1, "cycle_count", np.array(counted, np.int64))
-    segments.insert(2, "step_number", [step_number(result.plan, segment.step_id) for segment in executed])
+    numbers = [step_number(result.plan_of(segment.segment), segment.step_id) for segment in executed]
+    segments.insert(2, "step_number", numbers)
     rows = _rows(segments, cell, started_utc_second)
     _join(rows, pressure, PRESSURE_COLUMNS, max_age_s)
     _join(rows, temperature, TEMPERATURE_COLUMNS, max_age_s)
@@ -121,14 +128,15 @@ def read_run(
         segments=segments,
         pressure=pressure,
         temperature=temperature,
+        mill=mill,
         metadata=run_metadata(result, _gaps(result, cell, pressure, temperature)),
         result=result,
     )
 
 
 def step_number(plan: Plan, step_id: str) -> int:
-    """The number of a step in the expanded protocol, from 1; of a recovery, that of the step it comes before."""
-    wanted = step_id.removesuffix(RECOVERY)
+    """The number of a step in the expanded protocol, from 1; of a rest that was put in, that of the step after it."""
+    wanted = step_id.removesuffix(RECOVERY).removesuffix(PREFLIGHT)
     return 1 + next(index for index, step in enumerate(plan.steps) if step.step_id == wanted)
 
 
@@ -209,6 +217,8 @@ def _step_types(segments: pd.DataFrame) -> pd.Series[str]:
                 return f"CV_{HALVES.get(str(half), 'CHG')}"
             case "voltage_scan":
                 return SCAN
+            case "constant_power":
+                return f"CP_{HALVES[str(half)]}"
         return f"CC_{HALVES[half]}" if isinstance(half, str) else OPEN_CIRCUIT
 
     pairs = zip(segments["step_type"], segments["half"], strict=True)
@@ -234,14 +244,21 @@ def _join(rows: pd.DataFrame, stream: pd.DataFrame | None, columns: Mapping[str,
             rows[name] = last_value_before(rows[TIME].to_numpy(), second, value, max_age_s)
 
 
+def _sampling_second(plan: Plan, step_id: str) -> float:
+    """How often a step has a row; what is no step of the plan is a recovery."""
+    steps = (step for step in plan.steps if step.step_id == step_id and isinstance(step, MeasuredStep))
+    return next((step.sampling_second for step in steps), plan.resume.rest.sampling_second)
+
+
 def _gaps(
     result: Result, cell: pd.DataFrame, pressure: pd.DataFrame | None, temperature: pd.DataFrame | None
 ) -> list[Gap]:
     read = np.isfinite(cell["voltage_volt"].to_numpy()) & np.isfinite(cell["current_ampere"].to_numpy())
     segment = cell["segment"].to_numpy()[read]
-    sampling = {step.step_id: step.sampling_second for step in result.plan.steps if isinstance(step, MeasuredStep)}
-    of_recovery = result.plan.resume.rest.sampling_second
-    of_segment = {record.segment: sampling.get(record.step_id, of_recovery) for record in executed_segments(result)}
+    of_segment = {
+        record.segment: _sampling_second(result.plan_of(record.segment), record.step_id)
+        for record in executed_segments(result)
+    }
     starts = starts_of(segment)
     sampling_second = np.repeat(
         [of_segment[number] for number in segment[starts].tolist()], np.diff(starts, append=len(segment))

@@ -27,6 +27,10 @@ TEMPERATURE_DEVIATION = "jig_temperature_deviation_kelvin"
 PRESSURE_CHANGE, PRESSURE_DROP = "surface_pressure_change_percent", "surface_pressure_drop_pa"
 """From the baseline; and how far the median of three readings lies below the highest within `CRACK_SECOND`."""
 CRACK_SECOND = 10.0
+BATH_TEMPERATURE, VESSEL_TEMPERATURE = "bath_temperature_celsius", "vessel_temperature_celsius"
+MILLED, CHILLER_AGE, VESSEL_AGE = "time_at_speed_second", "chiller_age_second", "vessel_age_second"
+CHILLER_TROUBLE, DRIVE_FAULT = "chiller_trouble", "drive_fault"
+"""Of the mill's stream: see `daemon.streams.MILL_SCHEMA`."""
 
 
 def summarise_readings(

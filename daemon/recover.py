@@ -10,7 +10,7 @@ import msgspec
 
 from daemon.clock import Clock
 from daemon.events import Resumed, RunStarted
-from daemon.pressure import PressureCalibration
+from daemon.pressure import DECIDES_PRESSURE, PressureCalibration
 from daemon.run_state import Phase, Run
 from daemon.store.errors import StoreError, damaged
 from daemon.store.glancing import glance_at_other_version
@@ -71,7 +71,7 @@ def unfinished_runs(data_directory: Path) -> UnfinishedRuns:
     left, unreadable = [], {}
     for path in sorted(data_directory.glob(f"*/{RUN_FILE_NAME}")):
         try:
-            if not _has_ended(path):
+            if not has_ended(path):
                 left.append(path.parent)
         except (StoreError, OSError) as error:
             other = glance_at_other_version(path)
@@ -90,7 +90,8 @@ def rig_of(directory: Path) -> str | None:
         return other.rig if other else None
 
 
-def _has_ended(path: Path) -> bool:
+def has_ended(path: Path) -> bool:
+    """Whether the run of a file is finished. Raises `StoreError`, `OSError`."""
     snapshot = read_snapshot(path)
     return snapshot is not None and decoded(path, "its state", _decode_phase, snapshot.body).phase == Phase.FINISHED
 
@@ -125,7 +126,7 @@ def check_same_instruments(
             raise WrongInstrumentError(role, expected, found)
     began_with = header.pressure_calibration
     now = msgspec.to_builtins(pressure_calibration) if pressure_calibration else {}
-    changed = [name for name in {**began_with, **now} if began_with.get(name) != now.get(name)]
+    changed = [name for name in DECIDES_PRESSURE if began_with.get(name) != now.get(name)]
     if changed:
         expected, found = (", ".join(f"{name} {said.get(name)}" for name in changed) for said in (began_with, now))
         raise WrongInstrumentError("load_cell", f"the calibration the run began with, {expected}", found)

@@ -14,8 +14,10 @@ from daemon.cell_rows import passed
 from daemon.cycle_pressure import Pressure, with_pressures
 from daemon.cycle_resistance import CellRows, with_resistances
 from daemon.cycles import Cycle, cycle_table, halves_of_cycles
-from daemon.events import BRANCHED, Noticed, SegmentEnded, SegmentRecord
-from daemon.plan import CELL_STREAM, PRESSURE_STREAM, Plan
+from daemon.events import BRANCHED, Noticed, PlanChanged, SegmentEnded, SegmentRecord
+from daemon.mill_runs import MillRun, mill_runs
+from daemon.plan import CELL_STREAM, MILL_STREAM, PRESSURE_STREAM, Plan
+from daemon.plan_versions import PlanVersion, plan_of, version_of
 from daemon.run_state import Phase, Run
 from daemon.store.blocks import ELAPSED
 from daemon.store.reading import read_journal, read_rows, read_snapshot
@@ -30,7 +32,7 @@ _MILLI = 1000.0
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """A run as it stands in its file, finished or not."""
+    """A run as it stands in its file, finished or not. `plan` is the one it has last, `versions` are all in order."""
 
     directory: Path
     header: RunHeader
@@ -39,8 +41,14 @@ class Result:
     segments: list[SegmentRecord]
     cycles: list[Cycle]
     run_time_second: float
+    mill_runs: list[MillRun] = field(default_factory=list)
     branches: list[tuple[float, str]] = field(default_factory=list)
     """Which limits of loops were met, in words, and the run time of each."""
+    versions: list[PlanVersion] = field(default_factory=list)
+
+    def plan_of(self, segment: int) -> Plan:
+        """The plan that a segment was of, by its number."""
+        return plan_of(self.versions, segment) if self.versions else self.plan
 
     @property
     def outcome(self) -> str:
@@ -57,11 +65,13 @@ class Result:
             "without_acceptance": self.header.without_acceptance,
             "run_id": self.header.run_id,
             "run_directory": str(self.directory),
-            "protocol": self.header.protocol_name,
+            "protocol": self.versions[-1].protocol_name if self.versions else self.header.protocol_name,
+            "edits": [version.as_object() for version in self.versions[1:]],
             "cell": self.plan.cell.name,
             "started_utc_second": self.header.started_utc_second,
             "cycles": [msgspec.to_builtins(cycle) for cycle in self.cycles],
             "segments": [segment_object(segment) for segment in self.segments],
+            **({"mill_runs": [msgspec.to_builtins(run) for run in self.mill_runs]} if self.mill_runs else {}),
             "branches": [{"run_time_second": second, "text": text} for second, text in self.branches],
             "spectra": [],
             "warnings": list(self.run.warnings) if self.run else [],
@@ -91,6 +101,8 @@ def read_result(directory: Path, *, with_streams: bool = True) -> Result:
         if not with_streams:
             return result
         pressure = read_rows(run_file, PRESSURE_STREAM) if PRESSURE_STREAM in run_file.schemas else None
+        if result.mill_runs:
+            result = replace(result, mill_runs=mill_runs(result.segments, read_rows(run_file, MILL_STREAM)))
         return replace(result, cycles=measured_cycles(result, read_rows(run_file, CELL_STREAM), pressure))
 
 
@@ -101,16 +113,20 @@ def result_of(run_file: RunFile, directory: Path) -> Result:
     last_second = 0.0
     segments: list[SegmentRecord] = []
     branches: list[tuple[float, str]] = []
+    plan = stored_plan(run_file.path, header)
+    versions = [PlanVersion(plan=plan, protocol_name=header.protocol_name, protocol_text=header.protocol_text)]
     for entry in read_journal(run_file):
         last_second = entry.run_time_second
-        if entry.kind not in ("segment_ended", "noticed"):
+        if entry.kind not in ("segment_ended", "noticed", "plan_changed"):
             continue
         event = stored_event(run_file.path, entry)
         if isinstance(event, SegmentEnded):
             segments.append(event.record)
         elif isinstance(event, Noticed) and event.what == BRANCHED:
             branches.append((entry.run_time_second, event.text))
-    plan = stored_plan(run_file.path, header)
+        elif isinstance(event, PlanChanged):
+            versions.append(version_of(event, entry.run_time_second))
+    plan = versions[-1].plan
     return Result(
         directory=directory,
         header=header,
@@ -119,7 +135,9 @@ def result_of(run_file: RunFile, directory: Path) -> Result:
         segments=segments,
         cycles=cycle_table(segments, plan.cell, plan.cycle_starts_with),
         run_time_second=last_second,
+        mill_runs=mill_runs(segments, None),
         branches=branches,
+        versions=versions,
     )
 
 

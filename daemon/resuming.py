@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from daemon.events import Row, SegmentRecord
-from daemon.plan import MeasuredStep, RestStep, ResumePolicy, ScanStep, VoltageStep
+from daemon.plan import MeasuredStep, MillStep, RestStep, ResumePolicy, ScanStep, VoltageStep
 from protocols.units import megapascal, time_text
 
 TURNAROUND_SECOND = 60.0
@@ -19,6 +19,8 @@ FRESH_SECOND = 60.0
 """An older reading of temperature or pressure says nothing of a moment."""
 QUICK_SECOND = 3.0
 """A longer turnaround, and the step of voltage at a change of current no longer tells the resistance."""
+LEAST_MILLING_SECOND = 0.5
+"""Less than this is no use to let a blade turn for."""
 RECOVERY = "/recovery"
 """Ends the id of the rest that comes before a step when its run was interrupted."""
 WHAT_TO_DO = "look at the cell; then `presscell resume RIG --unchecked`, `skip` or `stop`"
@@ -59,7 +61,9 @@ class Idle(msgspec.Struct, frozen=True, kw_only=True):
     have; `pressure` and `jig` are then the last readings before it, None without any. `left_band`: the jig was seen out
     of its band since; `was_unseen`: for long nobody looked. `wanted` is the position of the equilibration that holds.
     `was_interrupted`: since the last half ended. `last` is the last reading of the cell, `resistance_ohm` that of the
-    last discharge 10 s after it began: at the start of a charge the knee of the curve adds to it.
+    last discharge 10 s after it began: at the start of a charge the knee of the curve adds to it. `blade_off_second` is
+    for how long nobody watched a mill, None when it was watched all the time since it was last cold;
+    `milled_beyond_second` is how much longer than asked its blade may have turned, which the next run makes up for.
     """
 
     since_second: float | None = None
@@ -73,6 +77,8 @@ class Idle(msgspec.Struct, frozen=True, kw_only=True):
     expected: Expected | None = None
     last: Row | None = None
     resistance_ohm: float | None = None
+    blade_off_second: float | None = None
+    milled_beyond_second: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +181,10 @@ def rest_of(step: MeasuredStep, cut: Cut) -> MeasuredStep | None:
     """
     if isinstance(step, ScanStep):
         return step
+    if isinstance(step, MillStep):
+        unmilled_second = step.until_time_second - cut.elapsed_second
+        enough = unmilled_second >= LEAST_MILLING_SECOND
+        return msgspec.structs.replace(step, until_time_second=unmilled_second) if enough else None
     if isinstance(step, RestStep):
         if step.until_equilibrated is not None:
             return step
@@ -192,6 +202,11 @@ def rest_of(step: MeasuredStep, cut: Cut) -> MeasuredStep | None:
         return left
     left_ampere_hour = left.until_charge_ampere_hour - abs(cut.charge_ampere_hour)
     return msgspec.structs.replace(left, until_charge_ampere_hour=left_ampere_hour) if left_ampere_hour > 0 else None
+
+
+def shortened(step: MillStep, beyond_second: float) -> MillStep:
+    """A run of the blade without what it has milled too long before."""
+    return msgspec.structs.replace(step, until_time_second=max(0.0, step.until_time_second - beyond_second))
 
 
 def resistance_ohm(before: Row | None, after: Row | None, gap_second: float) -> float | None:

@@ -1,9 +1,12 @@
 """The instruments that act on one cell at a time, and the way a plan's steps become programs for them."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, replace
 
+from daemon.cooling import Cooling
 from daemon.host_timer import HostTimer
-from daemon.plan import CurrentStep, MeasuredStep, RestStep, ScanStep, VoltageStep
+from daemon.mill_bay import MillBay, MillProgram
+from daemon.plan import CurrentStep, MeasuredStep, MillStep, PowerStep, RestStep, ScanStep, VoltageStep
 from daemon.pressure import PressureCalibration
 from drivers.roles import Chamber, Identity, LoadCell, Potentiostat, SegmentMode, SegmentProgram, Thermometer
 
@@ -14,6 +17,8 @@ REST_RANGE_AMPERE = 1e-6
 @dataclass
 class Rig:
     """One cell's instruments by role, and who answered when they were connected.
+
+    A mill with its drive takes the potentiostat's place.
 
     A load cell comes with the calibration that makes pressures of what it shows.
     """
@@ -26,15 +31,27 @@ class Rig:
     thermometer: Thermometer | None = None
     temperature_every_second: float = 1.0
     chamber: Chamber | None = None
+    cooling: Cooling | None = None
 
     @property
     def host_timer(self) -> HostTimer | None:
         """What times the rests of a rig without a potentiostat; None when there is one."""
         return self.potentiostat if isinstance(self.potentiostat, HostTimer) else None
 
+    @property
+    def mill(self) -> MillBay | None:
+        """What turns the blade of a rig that has a mill; None when it has none."""
+        return self.potentiostat if isinstance(self.potentiostat, MillBay) else None
+
+    def temperature_setting(self, role: str) -> Callable[[float], Awaitable[None]] | None:
+        """What gives the chamber, or the chiller, a setpoint, and answers when it reads back; None without one."""
+        if role == "chiller":
+            return self.cooling.cool_to if self.cooling is not None else None
+        return self.chamber.set_celsius if self.chamber is not None else None
+
     async def close(self) -> None:
         """Close all links. The instruments go on with what they do."""
-        for instrument in (self.potentiostat, self.load_cell, self.thermometer, self.chamber):
+        for instrument in (self.potentiostat, self.load_cell, self.thermometer, self.chamber, self.cooling):
             if instrument is not None:
                 await instrument.close()
 
@@ -60,11 +77,15 @@ def program_for(step: MeasuredStep) -> SegmentProgram:
         cutoff_second=step.cutoff_second,
     )
     match step:
+        case MillStep():
+            return MillProgram(**asdict(rest), speed_rpm=step.speed_rpm)
         case RestStep():
             return rest
-        case CurrentStep():
+        case PowerStep() | CurrentStep():
             return replace(
                 rest,
+                mode=SegmentMode.POWER if isinstance(step, PowerStep) else SegmentMode.CURRENT,
+                power_watt=step.power_watt if isinstance(step, PowerStep) else None,
                 current_ampere=step.current_ampere,
                 current_range_ampere=step.current_range_ampere,
                 until_voltage_volt=step.until_voltage_volt,

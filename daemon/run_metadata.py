@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from daemon.calibration_facts import calibration_facts
 from daemon.gaps import Gap
 from daemon.plan import Plan
 from daemon.pressure import area_of_die
@@ -23,7 +24,19 @@ from protocols import units
 from protocols.cell import Cell, read_cell
 
 SIMULATED_NOTE = "Made by a simulated laboratory. It tests software and says nothing about a cell."
-_TEXTS = {"protocol_name", "protocol_text", "cell_name", "cell_text", "plan_json", "instruments"}
+FIXTURE_NOTE = (
+    "torque_newton_metre, applied_force_newton and applied_pressure_pa are what the cell file says of how the jig was"
+    " closed: none is measured, and none is computed from another"
+)
+_TEXTS = {
+    "protocol_name",
+    "protocol_text",
+    "cell_name",
+    "cell_text",
+    "plan_json",
+    "instruments",
+    "pressure_calibration",
+}
 
 
 def run_metadata(result: Result, gaps: list[Gap]) -> dict[str, Any]:
@@ -47,18 +60,33 @@ def run_metadata(result: Result, gaps: list[Gap]) -> dict[str, Any]:
             "upper_voltage_volt": result.plan.upper_voltage_volt,
             "against": result.plan.cell.reference_electrode,
         },
+        "pressure_calibration": calibration_facts(header),
         "instruments": header.instruments,
-        "steps": [
-            {"step_number": number, **msgspec.to_builtins(step)}
-            for number, step in enumerate(result.plan.steps, start=1)
-        ],
-        "protocol": _text(header.protocol_name, header.protocol_text),
+        "steps": _steps(result.plan),
+        "protocol": _protocol(result),
+        **({"protocol_versions": _versions(result)} if len(result.versions) > 1 else {}),
         "cell_file": _text(header.cell_name, header.cell_text),
         "gaps": gaps,
         "warnings": list(result.run.warnings) if result.run else [],
         "software": software_versions(),
         "header": _rest_of(header),
     }
+
+
+def _steps(plan: Plan) -> list[dict[str, Any]]:
+    return [{"step_number": number, **msgspec.to_builtins(step)} for number, step in enumerate(plan.steps, start=1)]
+
+
+def _protocol(result: Result) -> dict[str, str]:
+    """The protocol that the run has last."""
+    if not result.versions:
+        return _text(result.header.protocol_name, result.header.protocol_text)
+    return _text(result.versions[-1].protocol_name, result.versions[-1].protocol_text)
+
+
+def _versions(result: Result) -> list[dict[str, Any]]:
+    """Every protocol of a run that was edited, in order; step numbers of a segment are those of its version."""
+    return [{**version.as_object(), "steps": _steps(version.plan)} for version in result.versions]
 
 
 def software_versions() -> dict[str, str]:
@@ -125,8 +153,9 @@ def _fixture(cell: Cell | None) -> dict[str, Any]:
         "die_diameter_metre": diameter_metre,
         "area_square_metre": None if diameter_metre is None else area_of_die(diameter_metre),
         "torque_newton_metre": fixture.torque_Nm,
+        "applied_force_newton": fixture.applied_force_N,
         "applied_pressure_pa": None if pressure_MPa is None else units.pascal(pressure_MPa),
-        "note": "applied_pressure_pa is the pressure the jig was set to, not a measured one",
+        "note": FIXTURE_NOTE,
     }
 
 

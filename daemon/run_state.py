@@ -11,8 +11,8 @@ from daemon.efficiency import Cycling
 from daemon.events import Row
 from daemon.host_ends import Trail
 from daemon.measured_rates import by_measured_capacity
-from daemon.plan import Interlock, LinkLoss, MeasuredStep, Plan, PlanStep, RestStep, ResumePolicy
-from daemon.resuming import Cut, Idle, Reading, rest_of
+from daemon.plan import Interlock, LinkLoss, MeasuredStep, MillStep, Plan, PlanStep, RestStep, ResumePolicy
+from daemon.resuming import Cut, Idle, Reading, rest_of, shortened
 from daemon.settling import Settled
 from daemon.watching import Tail
 
@@ -65,6 +65,8 @@ class SegmentFold(msgspec.Struct, frozen=True, kw_only=True):
     trails: dict[str, Trail] = {}
     met: int | None = None
     """Which limit of the step the host has seen met, by its place."""
+    begun_as: MeasuredStep | None = None
+    """The step as it was when the segment began, if the plan says something else of it since."""
 
     @property
     def is_over(self) -> bool:
@@ -96,11 +98,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     the present segment was to be started: if it was, and nobody lived to say so, that is when.
 
     `holds_wait`: a hold waits for a person; else it ends the run. `held_as` is how a run that is held ends if
-    somebody stops it. `pause_after` ("", "step" or "cycle") is when it is to be held, for `pause_reason`; a pause of
-    the protocol is over at `pause_due_second`. `step_done`: the step at `position` has ended as written, and the next
-    has not begun. `cut` is what has been done of the step at `position`, `recovery` the rest that is executed in its
-    place. `readings` are the last beside the cell, by name; `links` says which instrument does not answer, by role.
-    `memory` is of its cycles; `cycles_running` counts, by limit of a loop, the complete cycles running that met it,
+    somebody stops it. `pause_after` ("", "step" or "cycle") is when it is to be held, for `pause_reason`, or to end
+    with `pause_ends`; a pause of the protocol is over at `pause_due_second`. `step_done`: the step at `position` has
+    ended as written, and the next has not begun. `cut` is what has been done of the step at `position`, `recovery`
+    the rest that is executed in its place. `has_driven`: a segment that may let a current flow has been decided.
+    `readings` are the last beside the cell, by name; `links` says which instrument does not answer, by role. `memory`
+    is of its cycles; `cycles_running` counts, by limit of a loop, the complete cycles running that met it,
     `cycles_running_before` the same without the last, and `limit_uses` how often a limit that is counted has led
     back. `goto` is where the limit that ended the step leads: a position, "end" or "pause". `unsafe` is why the cell
     is not known to be safe, or its rows to be stored, since `unsafe_since_second`; empty when nothing says so.
@@ -125,10 +128,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     held_as: Outcome | None = None
     pause_after: str = ""
     pause_reason: str = ""
+    pause_ends: bool = False
     pause_due_second: float | None = None
     step_done: bool = False
     cut: Cut | None = None
     recovery: RestStep | None = None
+    has_driven: bool = False
     idle: Idle = Idle()
     readings: dict[str, Reading] = {}
     links: dict[str, str] = {}
@@ -151,13 +156,16 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         step = self.whole_step
         if not isinstance(step, MeasuredStep):
             raise TypeError(f"step {step.step_id} has no segment")
+        if isinstance(step, MillStep) and self.idle.milled_beyond_second:
+            step = shortened(step, self.idle.milled_beyond_second)
         left = step if self.cut is None else rest_of(step, self.cut)
         return left or step
 
     @property
     def whole_step(self) -> PlanStep:
         """The step of the plan at the run's position, with the current that the run has measured for it."""
-        return by_measured_capacity(self.plan.steps[self.position], self.memory)
+        begun_as = None if self.segment_ended else self.fold.begun_as
+        return by_measured_capacity(begun_as or self.plan.steps[self.position], self.memory)
 
     @property
     def interlocks(self) -> tuple[Interlock, ...]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar, assert_never
 
+from daemon.asked_edit import AskedEdit
 from daemon.clock import BenchGoneError, Clock
 from daemon.crash_points import reach
 from daemon.endings import end_of_segment
@@ -30,12 +30,10 @@ from daemon.events import (
     ReadingsStored,
     Resumed,
     ResumeRequested,
-    Row,
     RunStarted,
     SeekSegment,
     SegmentEnded,
     SegmentNotStarted,
-    SegmentRecord,
     SegmentStarted,
     SetChamber,
     SkipRequested,
@@ -48,9 +46,13 @@ from daemon.host_watch import HostWatch
 from daemon.intake import cell_rows, logged_rows
 from daemon.link import SILENT, Backoff
 from daemon.links import Links
-from daemon.loggers import LoggedRows, StreamLogger, loggers_of
+from daemon.loggers import LoggedRows, StreamLogger
+from daemon.mill_resuming import with_milling
+from daemon.mill_take_up import take_up_mill
 from daemon.plan import PauseStep, SetStep, WaitStep
+from daemon.progress import Progress, Teller
 from daemon.rig import Rig, program_for, segment_token
+from daemon.rig_loggers import loggers_of
 from daemon.run_state import Phase, Run
 from daemon.run_writer import RunWriter
 from daemon.silence import fresh, newly_silent
@@ -61,29 +63,21 @@ from drivers.errors import DriverError, RefusedError
 from drivers.roles import SegmentLook, SegmentState
 
 ROWS_PER_BLOCK = 1000
+HELD_VERIFY_EVERY_SECOND = 60.0
+"""How often the cell of a held run is brought to open circuit anew: an instrument that comes back from a power failure
+is a source of 0 V until somebody has told it otherwise."""
 ENDING = (Phase.HALTING, Phase.STOPPING)
 """The cell is brought to open circuit, and what the instrument still holds is drained."""
 
-Wish = StopRequested | PauseRequested | ResumeRequested | SkipRequested
+Wish = StopRequested | PauseRequested | ResumeRequested | SkipRequested | AskedEdit
 """What a person may want of a run."""
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True)
-class Progress:
-    """What a run shows of itself after each event: run time, where it is, its last values, what just ended.
-
-    `readings` holds the last stored value of every other stream's quantities by name, without those of a sensor that
-    has fallen silent.
-    """
-
-    run_time_second: float
-    run: Run
-    last: Row | None
-    readings: Mapping[str, float]
-    ended: SegmentRecord | None
+def _stops_now(wish: Wish) -> bool:
+    return isinstance(wish, StopRequested) and not wish.after
 
 
 class Runner:
@@ -108,15 +102,16 @@ class Runner:
         self._writer = RunWriter(run_file, clock, self._while_locked)
         self._run_id = run_id
         self._every_second = supervise_every_second
-        self._tell: Callable[[Progress], None] | None = tell
+        self._tell = Teller(tell)
         self._zero_second = zero_second
         self._wishes: deque[Wish] = deque()
         self._let_go = False
         self._cannot_end = False
         self._timer = rig.host_timer or HostTimer(clock.now_second)
         self._links = Links(rig, clock, run.plan.link)
-        self._link = self._links.by_role["potentiostat"]
+        self._link = self._links.driving
         self._finishing = Backoff()
+        self._verified_second = clock.now_second()
         self._loggers: list[StreamLogger] = []
         self._readings: dict[str, float] = {}
         self.listened_second = 0.0
@@ -134,8 +129,8 @@ class Runner:
 
     def wish(self, wish: Wish) -> None:
         """Do this soon. What the run is not in a state for changes nothing."""
-        stops = any(isinstance(waiting, StopRequested) for waiting in self._wishes)
-        if wish not in self._wishes and not (stops and isinstance(wish, StopRequested)):
+        stops = any(_stops_now(waiting) for waiting in self._wishes)
+        if wish not in self._wishes and not (stops and _stops_now(wish)):
             self._wishes.append(wish)
         self._finishing.reset()
         self._clock.nudge()
@@ -198,6 +193,8 @@ class Runner:
     def _take_up_timer(self) -> None:
         """Where no instrument knows how long a rest has lasted, the run does."""
         timer, started_second = self._host_timed, self.run.segment_started_second
+        if take_up_mill(self.run, self._rig, self._token, self._zero_second):
+            return
         if timer is not None and started_second is not None and not self.run.segment_ended:
             timer.take_up(self._token, program_for(self.run.step), self._zero_second + started_second)
 
@@ -241,7 +238,7 @@ class Runner:
 
     async def _while_locked(self) -> None:
         """Somebody who wants open circuit now is not kept waiting by who reads the file."""
-        if any(isinstance(wish, StopRequested) or wish == PauseRequested(by=wish.by) for wish in self._wishes):
+        if any(_stops_now(wish) or (isinstance(wish, PauseRequested) and not wish.after) for wish in self._wishes):
             await self._make_safe("somebody wants open circuit, and the run's file is locked")
 
     async def _wait(self) -> None:
@@ -251,7 +248,7 @@ class Runner:
         next_second = self._zero_second + beats * self._every_second
         timer = self._host_timed
         if timer is not None and self.run.phase is Phase.MEASURING:
-            next_second = min(next_second, timer.ends_at_second)
+            next_second = min(next_second, timer.next_look_second)
         try_second = self._next_try_second
         await self._clock.wait_until(min(next_second, try_second) if try_second else next_second)
 
@@ -260,21 +257,26 @@ class Runner:
         """When what failed last is to be tried again; 0 when nothing did."""
         match self.run.phase:
             case Phase.SETTING:
-                chamber = self._links.by_role.get("chamber")
-                return chamber.next_try_second if chamber is not None else 0.0
+                step = self.run.plan.steps[self.run.position]
+                link = self._links.by_role.get(step.role if isinstance(step, SetStep) else "")
+                return link.next_try_second if link is not None else 0.0
             case Phase.STARTING | Phase.MEASURING:
                 is_asked = self.run.phase is Phase.STARTING or self._host_timed is None
                 return self._link.next_try_second if is_asked else 0.0
             case Phase.HOLDING:
-                due_second = self.run.pause_due_second
-                return 0.0 if due_second is None else self._zero_second + due_second
+                return min(self._pause_over_second, self._verified_second + HELD_VERIFY_EVERY_SECOND)
             case Phase.HALTING | Phase.STOPPING:
                 return self._finishing.next_second
         return 0.0
 
     async def _supervise(self) -> None:
         if self._wishes:
-            await self._submit(self._wishes.popleft())
+            wish = self._wishes.popleft()
+            event = wish.due(self.run) if isinstance(wish, AskedEdit) else wish
+            if event is not None:
+                await self._submit(event)
+            if isinstance(wish, AskedEdit):
+                wish.is_durable()
             return
         await self._notice_host()
         await self._take_readings()
@@ -288,15 +290,31 @@ class Runner:
             case Phase.SETTING:
                 step = self.run.plan.steps[self.run.position]
                 if isinstance(step, SetStep):
-                    await self._set_chamber(step.temperature_celsius)
+                    await self._set_temperature(step.role, step.temperature_celsius)
             case Phase.STARTING:
                 await self._at_potentiostat(self._seek)
             case Phase.MEASURING:
                 await self._at_potentiostat(self._end_early if self.run.fold.is_over else self._look)
-            case Phase.HOLDING if self.run.pause_due_second is not None:
-                await self._pause_timed_out()
+            case Phase.HOLDING:
+                is_over = self._pause_over_second <= self._clock.now_second()
+                await (self._pause_timed_out() if is_over else self._stay_safe())
             case Phase.HALTING | Phase.STOPPING:
                 await self._finish_at_last()
+
+    @property
+    def _pause_over_second(self) -> float:
+        due_second = self.run.pause_due_second
+        return math.inf if due_second is None else self._zero_second + due_second
+
+    async def _stay_safe(self) -> None:
+        """Whatever became of the instrument meanwhile, a held cell is at open circuit."""
+        self._verified_second = self._clock.now_second()
+        try:
+            await self._link.ask(self._rig.potentiostat.make_safe)
+        except SILENT as error:
+            log.info("%s; to be tried again", error)
+        except DriverError as error:
+            await self._submit(MadeSafe(verified=False, drained=True, text=str(error)))
 
     async def _pause_timed_out(self) -> None:
         """Nobody came: go on, or tell them once more."""
@@ -313,7 +331,7 @@ class Runner:
         except SILENT as error:
             log.info("%s; to be tried again", error)
         except DriverError as error:
-            await self._failed("potentiostat", error)
+            await self._failed(self._links.driving_role, error)
 
     async def _look(self) -> None:
         await self._take_in(await self._seen())
@@ -321,9 +339,13 @@ class Runner:
     async def _seen(self) -> SegmentLook:
         """What is known of the present segment by what runs it."""
         timer = self._host_timed
-        if timer is not None:
+        if timer is not None and timer is not self._rig.potentiostat:
             return await timer.look(self._token)
-        return await self._ask(lambda: self._rig.potentiostat.look(self._token))
+        look = partial(self._rig.potentiostat.look, self._token)
+        if self.run.phase is Phase.STARTING:
+            # What is silent to every start is silent, however well it answers before.
+            return await self._link.ask(look, heals=False)
+        return await (self._link.ask(look) if timer is not None else self._ask(look))
 
     async def _note_links(self) -> None:
         """Tell the run, and with it people, which instrument has not answered for long, or answers again."""
@@ -364,6 +386,8 @@ class Runner:
             is_absent=look.state is SegmentState.ABSENT,
             host_elapsed_second=timer.elapsed_second if timer is not None else None,
         )
+        if self._rig.mill is not None:
+            record = with_milling(record, self._rig.mill.milling, self._zero_second)
         await self._submit(SegmentEnded(record=record))
 
     async def _take_readings(self) -> None:
@@ -423,7 +447,7 @@ class Runner:
             case ForgetSegment():
                 await self._forget(effect.segment)
             case SetChamber():
-                await self._set_chamber(effect.temperature_celsius)
+                await self._set_temperature(effect.role, effect.temperature_celsius)
             case CompactSegment():
                 await self._writer.compact(effect.segment, self.run.stream_rows)
             case Tell():
@@ -463,7 +487,8 @@ class Runner:
         reach("before_start")
         timer = self._host_timed
         if timer is not None:
-            await self._link.ask(potentiostat.make_safe)
+            if not (effect.again and self._rig.mill is timer):
+                await self._link.ask(potentiostat.make_safe)
             started_second = await timer.start_segment(token, program, again=effect.again)
         else:
             started_second = await self._link.ask(
@@ -475,27 +500,28 @@ class Runner:
             run_time_second = self.run.start_due_second
         await self._submit(SegmentStarted(segment=effect.segment, started_second=run_time_second))
 
-    async def _set_chamber(self, temperature_celsius: float) -> None:
-        chamber = self._rig.chamber
+    async def _set_temperature(self, role: str, temperature_celsius: float) -> None:
+        setting = self._rig.temperature_setting(role)
         reach("before_chamber")
         try:
-            if chamber is None:
-                raise RefusedError("chamber", f"{temperature_celsius:g} °C", 0, "this rig has none")
-            await self._links.by_role["chamber"].ask(lambda: chamber.set_celsius(temperature_celsius))
+            if setting is None:
+                raise RefusedError(role, f"{temperature_celsius:g} °C", 0, "this rig has none")
+            await self._links.by_role[role].ask(lambda: setting(temperature_celsius))
         except SILENT as error:
             log.info("%s; to be tried again", error)
             return
         except DriverError as error:
-            await self._failed("chamber", error)
+            await self._failed(role, error)
             return
         reach("after_chamber")
-        await self._submit(ChamberSet(temperature_celsius=temperature_celsius))
+        await self._submit(ChamberSet(temperature_celsius=temperature_celsius, role=role))
 
     async def _make_safe(self, why: str) -> MadeSafe:
         """Bring the cell to open circuit. Never raises: what went wrong is in the answer, and is shown and kept."""
         log.info("to open circuit: %s", why)
         reach("before_make_safe")
-        await self._timer.make_safe()
+        if self._timer is not self._rig.potentiostat:
+            await self._timer.make_safe()
         try:
             await self._link.insist(self._rig.potentiostat.make_safe)
         except (DriverError, BenchGoneError) as error:
@@ -515,6 +541,7 @@ class Runner:
             made_safe = MadeSafe(verified=made_safe.verified, drained=False, text=str(error))
         if made_safe.verified and made_safe.drained:
             self._finishing.reset()
+            self._verified_second = self._clock.now_second()
         else:
             self._finishing.failed(self._clock.now_second())
             self._cannot_end = not self.run.holds_wait
@@ -557,16 +584,7 @@ class Runner:
             readings=fresh(self.run, self._readings, self.listened_second),
             ended=event.record if isinstance(event, SegmentEnded) else None,
         )
-        if self._tell is not None:
-            self._tell_of(self._tell, progress)
-
-    def _tell_of(self, tell: Callable[[Progress], None], progress: Progress) -> None:
-        try:
-            tell(progress)
-        except (Exception, SystemExit):
-            # What shows a run must never end it: a closed terminal is no reason to leave a cell.
-            log.exception("nothing is shown any more")
-            self._tell = None
+        self._tell(progress)
 
     @property
     def _token(self) -> str:

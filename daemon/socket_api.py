@@ -11,8 +11,11 @@ from typing import Any
 
 import msgspec
 
+from daemon.asked_edit import EditRefusedError
+from daemon.events import Event, PlanChanged
 from daemon.placing import Sources
-from daemon.service import Daemon, RefusedRequestError
+from daemon.preparing import RefusedRequestError
+from daemon.service import Daemon
 from daemon.store.errors import StoreError
 from daemon.store.reading import read_journal
 from daemon.store.records import RUN_FILE_NAME
@@ -27,6 +30,7 @@ ANSWER_WITHIN_SECOND = 60.0
 
 REFUSALS = (
     RefusedRequestError,
+    EditRefusedError,
     MissingRoleError,
     ProblemsFound,
     DriverError,
@@ -117,15 +121,40 @@ async def _answer(verbs: dict[str, Answerer], line: bytes) -> dict[str, Any]:
 
 
 def _verbs(daemon: Daemon) -> dict[str, Answerer]:
-    async def run(request: dict[str, Any]) -> str:
+    async def run(request: dict[str, Any]) -> str | dict[str, str]:
         rig_name, reason = request.pop("rig"), str(request.pop("without_acceptance", ""))
-        return await daemon.start(rig_name, Sources(**request), without_acceptance=reason)
+        wait_second, by = request.pop("longest_wait_second", None), str(request.pop("by", "somebody"))
+        run_id = await daemon.start(
+            rig_name,
+            Sources(**request),
+            without_acceptance=reason,
+            longest_wait_second=None if wait_second is None else float(wait_second),
+            by=by,
+        )
+        waits = daemon.waits(rig_name)
+        return {"run_id": run_id, "waits": waits} if waits else run_id
 
     async def status(_request: dict[str, Any]) -> list[dict[str, Any]]:
         return daemon.status()
 
     async def stop(request: dict[str, Any]) -> str:
-        return daemon.stop(request["rig"], request.get("by", "somebody"))
+        after = request.get("after", "")
+        if after not in {"", "cycle"}:
+            raise RefusedRequestError(f"a stop is now, or after a cycle, not after {after!r}")
+        return await daemon.stop(request["rig"], request.get("by", "somebody"), after)
+
+    async def edit(request: dict[str, Any]) -> dict[str, Any]:
+        made = await daemon.edit(
+            request["run_id"],
+            (str(request["protocol_name"]), str(request["protocol_text"])),
+            str(request.get("by") or "somebody"),
+            agreement=str(request.get("agreement", "")),
+            limits=bool(request.get("limits")),
+        )
+        return made.as_object()
+
+    async def usage(_request: dict[str, Any]) -> list[dict[str, Any]]:
+        return [{**msgspec.to_builtins(total), "warning": total.warning} for total in await daemon.usage()]
 
     async def pause(request: dict[str, Any]) -> str:
         after = request.get("after", "")
@@ -144,8 +173,8 @@ def _verbs(daemon: Daemon) -> dict[str, Answerer]:
         path = daemon.directory_of(request["run_id"]) / RUN_FILE_NAME
         return await asyncio.to_thread(_events, path, int(request.get("after_seq", 0)))
 
-    control = {"pause": pause, "resume": resume, "skip": skip, "stop": stop}
-    return {"run": run, "status": status, **control, "events": events}
+    control = {"pause": pause, "resume": resume, "skip": skip, "stop": stop, "edit": edit}
+    return {"run": run, "status": status, **control, "events": events, "usage": usage}
 
 
 def _events(path: Path, after_seq: int) -> list[dict[str, Any]]:
@@ -155,8 +184,15 @@ def _events(path: Path, after_seq: int) -> list[dict[str, Any]]:
             "run_time_second": entry.run_time_second,
             "utc_second": entry.utc_second,
             "kind": entry.kind,
-            "event": msgspec.to_builtins(stored_event(path, entry)),
+            "event": _shown(stored_event(path, entry)),
         }
         for entry in read_journal(path, after_seq=after_seq)
         if entry.kind not in {"block_stored", "readings_stored"}
     ]
+
+
+def _shown(event: Event) -> dict[str, Any]:
+    """An event as plain values; of another plan only what is said of it, for the plan itself is in `presscell runs`."""
+    values: dict[str, Any] = msgspec.to_builtins(event)
+    left_out = ("plan", "protocol_text", "named_cycles") if isinstance(event, PlanChanged) else ()
+    return {name: value for name, value in values.items() if name not in left_out}

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from daemon.plan import LinkLoss
-from daemon.pressure import PressureCalibration, area_of_die
-from daemon.station_file import (
+import dataclasses
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+
+from daemon.calibration_expiry import expiry_warnings
+from daemon.calibration_files import with_calibration_files
+from daemon.instrument_settings import (
     ChamberSettings,
     ChillerSettings,
     Instrument,
     LoadCellSettings,
     MillDriveSettings,
     PotentiostatSettings,
-    RigSettings,
-    StationFile,
     ThermometerSettings,
-    read_station,
 )
+from daemon.mill_wiring import ChillerWiring, MillDriveWiring
+from daemon.plan import LinkLoss
+from daemon.pressure import PressureCalibration, area_of_die
+from daemon.station_file import StationFile, read_station
+from daemon.station_settings import RigSettings, SharedSettings
 from daemon.wiring import ChamberWiring, LoadCellWiring, PotentiostatWiring, RigWiring, ThermometerWiring
 from drivers.and_weighing.codec import AndFormat
 from drivers.registry import (
     CHAMBERS,
     CHILLERS,
+    FOUND,
     LOAD_CELLS,
     MILL_DRIVES,
     POTENTIOSTATS,
@@ -32,8 +39,9 @@ from drivers.registry import (
     MillDriveConnection,
     ThermometerConnection,
 )
+from drivers.roles import Chamber, Chiller, HostLossWatchdog, LoadCell, MillDrive, Potentiostat, Thermometer
 from protocols import units
-from protocols.errors import in_reading_order
+from protocols.errors import Path, in_reading_order
 from protocols.source import Findings
 
 DRIVERS_BY_ROLE = {
@@ -44,39 +52,53 @@ DRIVERS_BY_ROLE = {
     "mill_drive": tuple(MILL_DRIVES),
     "chiller": tuple(CHILLERS),
 }
+MadeDriver = Potentiostat | LoadCell | Thermometer | Chamber | Chiller | MillDrive
 SENDS_ADDRESS = frozenset({"and.indicator", "and.indicator_asked"})
 TERMINALS = {"front": "FRON", "rear": "REAR"}
 LINE_ENDS = {"CR LF": b"\r\n", "CR": b"\r"}
 
 
-def load_station(text: str, file: str) -> StationFile:
-    """Read a station file and try every setting on its driver. Connects nothing and raises nothing."""
-    read = read_station(text, file, DRIVERS_BY_ROLE)
+def load_station(text: str, file: str, *, today: str | None = None) -> StationFile:
+    """Read a station file and its calibration files, and try every setting on its driver.
+
+    Connects nothing and raises nothing. `today`, as in 2026-03-31, is the day for which calibrations are warned of.
+    """
+    read = with_calibration_files(read_station(text, file, DRIVERS_BY_ROLE))
     findings = Findings(read.source)
-    for rig_name, rig in read.rigs.items():
-        for role, instrument in rig.instruments.items():
+    places = {("rigs", name): rig.instruments for name, rig in read.rigs.items()}
+    places |= {("shared", name): {"chamber": said.chamber} for name, said in read.shared.items()}
+    for place, instruments in places.items():
+        for role, instrument in instruments.items():
             if instrument.driver not in DRIVERS_BY_ROLE[role]:
+                _say_why_not(findings, (*place, role, "driver"), instrument.driver)
                 continue
             try:
-                _make(f"{rig_name}.{role}", instrument)
+                make_driver(f"{place[1]}.{role}", instrument, _no_time, _no_wait)
             except ValueError as error:
-                findings.error(("rigs", rig_name, role), str(error), "correct it", at_key=True)
-    problems = in_reading_order([*read.problems, *findings.problems])
-    return StationFile(read.source, read.station, read.rigs, tuple(problems))
+                findings.error((*place, role), str(error), "correct it", at_key=True)
+    expiring = expiry_warnings(read.source, read.rigs, today) if today else []
+    problems = in_reading_order([*read.problems, *findings.problems, *expiring])
+    return dataclasses.replace(read, problems=tuple(problems))
 
 
-def rig_wiring(name: str, said: RigSettings, cell_diameter_mm: float | None) -> RigWiring:
+def rig_wiring(
+    name: str,
+    said: RigSettings,
+    cell_diameter_mm: float | None,
+    shared: Mapping[str, SharedSettings] = MappingProxyType({}),
+) -> RigWiring:
     """A rig as it is to be connected.
 
     Args:
         name: the rig's.
         said: of a station file without errors.
         cell_diameter_mm: of the cell file's fixture, which wins over the station's; None when it says nothing.
+        shared: the station's shared instruments.
 
     Raises:
         ValueError: pressure needs an area, and neither file gives a diameter.
     """
-    potentiostat, load_cell, thermometer, chamber = said.potentiostat, said.load_cell, said.thermometer, said.chamber
+    potentiostat, load_cell, thermometer = said.potentiostat, said.load_cell, said.thermometer
     return RigWiring(
         name=name,
         potentiostat=None
@@ -98,10 +120,59 @@ def rig_wiring(name: str, said: RigSettings, cell_diameter_mm: float | None) -> 
             connection=_thermometer(f"{name}.thermometer", thermometer),
             every_second=thermometer.every_s,
         ),
-        chamber=None
-        if chamber is None
-        else ChamberWiring(driver=chamber.driver, connection=_chamber(f"{name}.chamber", chamber)),
+        chamber=_chamber_wiring(name, said, shared),
+        mill_drive=None if said.mill_drive is None else _mill_drive_wiring(name, said.mill_drive),
+        chiller=None if said.chiller is None else _chiller_wiring(name, said.chiller),
         link=LinkLoss() if said.link is None else LinkLoss(mask_second=said.link.mask_s, fail_second=said.link.fail_s),
+    )
+
+
+def _chamber_wiring(rig_name: str, said: RigSettings, shared: Mapping[str, SharedSettings]) -> ChamberWiring | None:
+    chamber = said.chamber
+    if chamber is None:
+        return None
+    if isinstance(chamber, ChamberSettings):
+        return ChamberWiring(driver=chamber.driver, connection=_chamber(f"{rig_name}.chamber", chamber))
+    own = shared[chamber.shared].chamber
+    return ChamberWiring(driver=own.driver, connection=_chamber(chamber.shared, own), shared=chamber.shared)
+
+
+def _mill_drive_wiring(rig_name: str, said: MillDriveSettings) -> MillDriveWiring:
+    return MillDriveWiring(
+        driver=said.driver,
+        connection=mill_drive_connection(f"{rig_name}.mill_drive", said),
+        loss_stop_second=said.loss_stop_s,
+    )
+
+
+def _chiller_wiring(rig_name: str, said: ChillerSettings) -> ChillerWiring:
+    known = said.host_loss
+    host_loss = None
+    if known is not None:
+        host_loss = HostLossWatchdog(
+            timeout_second=known.timeout_s, safe_celsius=known.safe_temperature_C, keeps_cooling=known.safe_mode
+        )
+    connection = chiller_connection(f"{rig_name}.chiller", said)
+    return ChillerWiring(driver=said.driver, connection=connection, host_loss=host_loss)
+
+
+def sensing_wiring(name: str, said: RigSettings) -> RigWiring:
+    """What of a rig feels force and temperature, as it is to be connected to be calibrated. Nothing of it is driven."""
+    load_cell, thermometer = said.load_cell, said.thermometer
+    return RigWiring(
+        name=name,
+        load_cell=None
+        if load_cell is None
+        else LoadCellWiring(
+            driver=load_cell.driver, connection=_load_cell(f"{name}.load_cell", load_cell), calibration=None
+        ),
+        thermometer=None
+        if thermometer is None
+        else ThermometerWiring(
+            driver=thermometer.driver,
+            connection=_thermometer(f"{name}.thermometer", thermometer),
+            every_second=thermometer.every_s,
+        ),
     )
 
 
@@ -117,8 +188,15 @@ def pressure_calibration(said: LoadCellSettings, diameter_mm: float) -> Pressure
         zero_drift_newton_per_kelvin=said.calibration.zero_drift_newton_per_K,
         gain_drift_per_kelvin=said.calibration.gain_drift_per_K,
         reference_celsius=said.calibration.reference_temperature_C,
-        certificate=said.calibration.certificate,
+        certificate=said.calibration.certificate or "",
         nominal_newton=said.nominal_newton,
+        unit=said.unit,
+        calibrated_on=said.calibration.calibrated_on,
+        valid_until=said.calibration.valid_until,
+        standard_uncertainty_newton=said.calibration.standard_uncertainty_newton,
+        calibrated_up_to_newton=said.calibration.calibrated_up_to_newton,
+        file=said.calibration.file,
+        file_text=said.calibration.file_text,
     )
 
 
@@ -137,6 +215,7 @@ def _potentiostat(name: str, said: PotentiostatSettings) -> Connection:
         serial_number=said.serial_number,
         terminals=TERMINALS[said.terminals],
         timeout_second=said.timeout_s,
+        settings=said.settings or {},
     )
 
 
@@ -162,6 +241,7 @@ def _load_cell(name: str, said: LoadCellSettings) -> LoadCellConnection:
         serial_number=said.serial_number or "",
         bus_address=said.bus_address,
         timeout_second=said.timeout_s,
+        settings=said.settings or {},
     )
 
 
@@ -178,6 +258,7 @@ def _thermometer(name: str, said: ThermometerSettings) -> ThermometerConnection:
         character=said.character,
         serial_number=said.serial_number,
         timeout_second=said.timeout_s,
+        settings=said.settings or {},
     )
 
 
@@ -190,6 +271,7 @@ def _chamber(name: str, said: ChamberSettings) -> ChamberConnection:
         lowest_celsius=said.lowest_temperature_C,
         highest_celsius=said.highest_temperature_C,
         timeout_second=said.timeout_s,
+        settings=said.settings or {},
     )
 
 
@@ -206,11 +288,11 @@ def chiller_connection(name: str, said: ChillerSettings) -> ChillerConnection:
         external_probe=said.external_probe,
         safe_mode=said.host_loss is not None and said.host_loss.safe_mode,
         timeout_second=said.timeout_s,
+        settings=said.settings or {},
     )
 
 
-def _make_chiller(name: str, said: ChillerSettings) -> None:
-    made = CHILLERS[said.driver](chiller_connection(name, said), _no_wait, None)
+def _check_host_loss(said: ChillerSettings, made: Chiller) -> None:
     longest_second = made.limits.longest_watchdog_second
     if said.host_loss is None:
         return
@@ -233,24 +315,38 @@ def mill_drive_connection(name: str, said: MillDriveSettings) -> MillDriveConnec
         character=said.character,
         model_code=said.model_code,
         timeout_second=said.timeout_s,
+        settings=said.settings or {},
     )
 
 
-def _make(name: str, said: Instrument) -> None:
-    """Make a driver, and forget it. Raises `ValueError` for a setting that the driver refuses."""
+def _say_why_not(findings: Findings, path: Path, driver: str) -> None:
+    """Say what is wrong with the package that a driver without a name here should come from."""
+    for broken in FOUND.broken:
+        if driver.startswith(f"{broken.prefix}."):
+            findings.error(path, str(broken), "mend the package, or remove it")
+
+
+def make_driver(
+    name: str, said: Instrument, now: Callable[[], float], wait: Callable[[float], Awaitable[None]]
+) -> MadeDriver:
+    """A driver as a station says it, not connected yet. Raises `ValueError` for a setting that the driver refuses."""
+    if said.settings and said.driver not in FOUND.package_by_driver:
+        raise ValueError(f"settings are for drivers of other packages; {said.driver} has none of its own")
     match said:
         case PotentiostatSettings():
-            POTENTIOSTATS[said.driver].make(_potentiostat(name, said), _no_time, None)
+            return POTENTIOSTATS[said.driver].make(_potentiostat(name, said), now, None)
         case LoadCellSettings():
-            LOAD_CELLS[said.driver](_load_cell(name, said), _no_time)
+            return LOAD_CELLS[said.driver](_load_cell(name, said), now).load_cell
         case ThermometerSettings():
-            THERMOMETERS[said.driver](_thermometer(name, said), None)
+            return THERMOMETERS[said.driver](_thermometer(name, said), None)
         case ChamberSettings():
-            CHAMBERS[said.driver](_chamber(name, said), _no_wait, None)
+            return CHAMBERS[said.driver](_chamber(name, said), wait, None)
         case MillDriveSettings():
-            MILL_DRIVES[said.driver](mill_drive_connection(name, said), _no_wait, None)
+            return MILL_DRIVES[said.driver](mill_drive_connection(name, said), wait, None)
         case ChillerSettings():
-            _make_chiller(name, said)
+            chiller = CHILLERS[said.driver](chiller_connection(name, said), wait, None)
+            _check_host_loss(said, chiller)
+            return chiller
 
 
 def _no_time() -> float:

@@ -34,6 +34,7 @@ _ENDS = frozenset({*ChargeEnds.model_fields, *VoltageEnd.model_fields})
 EXECUTED_FIELDS: dict[type[Strict], frozenset[str]] = {
     ConstantCurrent: frozenset({*_MEASURED, *_ENDS, "c_rate_basis", "rate_C", "current_mA", "current_density_mA_cm2"}),
     ConstantVoltage: frozenset({*_MEASURED, *_ENDS, *CurrentEnds.model_fields, "voltage_V", "c_rate_basis"}),
+    ConstantPower: frozenset({*_MEASURED, *_ENDS, "power_mW"}),
     VoltageScan: frozenset({*_MEASURED, "start_voltage_V", "end_voltage_V", "scan_rate_mV_per_s"}),
     Pause: frozenset({"id", "text", "timeout", "timeout_s", "on_timeout"}),
     OpenCircuitVoltage: frozenset({*_MEASURED, *_ENDS, "temperature_C", "unbounded"}),
@@ -43,13 +44,12 @@ EXECUTED_FIELDS: dict[type[Strict], frozenset[str]] = {
     AdvanceCycle: frozenset({"id"}),
     CycleStep: frozenset({*_MEASURED, "rate_C", "cycle_count", "stop_if", "c_rate_basis"}),
     Tag: frozenset({"id", "tag"}),
+    Mill: frozenset({"id", "speed_rpm", "until_time", "until_time_s"}),
     Loop: frozenset({"id", "loop_to", "cycle_count", "limits"}),
 }
 """The steps that are executed, and which of their fields."""
 WHY_NOT: dict[type[Strict], str] = {
-    ConstantPower: "no driver can change the current of a segment that runs",
     ImpedanceSpectroscopy: "no rig has an impedance analyser",
-    Mill: "no rig has a mill",
 }
 """The others, and why not."""
 EXECUTED_AT_THE_TOP = frozenset(
@@ -62,8 +62,8 @@ EXECUTED_AT_THE_TOP = frozenset(
 UNEXECUTED_BELOW: dict[str, frozenset[str]] = {}
 """Fields of an executed mapping that are not."""
 EXECUTED_VALUES: dict[tuple[type[Strict], str], tuple[str, ...]] = {
-    (SetTemperature, "role"): ("chamber",),
-    (WaitFor, "role"): ("thermometer",),
+    (SetTemperature, "role"): ("chamber", "chiller"),
+    (WaitFor, "role"): ("thermometer", "chiller"),
 }
 """Of these fields, only so."""
 

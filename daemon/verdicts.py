@@ -5,25 +5,31 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from daemon.efficiency import Half, after_half
+from daemon.efficiency import Half, after_extension, after_half
 from daemon.events import Breach, SegmentRecord
 from daemon.interlocks import observe, tripped
-from daemon.plan import CurrentStep, DrivenStep, Interlock, RestStep
+from daemon.plan import CurrentStep, DrivenStep, Interlock, MeasuredStep, PowerStep, RestStep
+from daemon.preflight import what_it_points_at
 from daemon.readings import AGES, PRESSURE, PRESSURE_CHANGE, TEMPERATURE_DEVIATION
 from daemon.run_state import Outcome, Phase, Run
 from daemon.settling import RESTED_SECOND, Settled, after_segment
+from daemon.walk import is_extended
+from drivers.roles import LEAST_POWER_VOLT
 
 Verdict = tuple[Outcome, str]
+START_VOLTAGE = "start_voltage_volt"
+_NOT_IN_RECOVERY = frozenset({TEMPERATURE_DEVIATION, START_VOLTAGE})
 
 
 def judged(run: Run, breaches: tuple[Breach, ...]) -> tuple[Run, Verdict | None]:
     """The run with what it is to remember of broken interlocks; and what it must do, for the gravest of them.
 
-    A jig that is being brought back to its temperature is not held for being away from it.
+    A jig that is being brought back to its temperature is not held for being away from it; a rest that was put in to
+    look at the cell judges its voltage itself.
     """
     warnings, gravest, after_half_text = list(run.warnings), None, ""
     for interlock, breach in tripped(run.interlocks, breaches):
-        if interlock.quantity == TEMPERATURE_DEVIATION and run.recovery is not None:
+        if interlock.quantity in _NOT_IN_RECOVERY and run.recovery is not None:
             continue
         text = _text(interlock, breach)
         if interlock.action == "warn":
@@ -60,24 +66,40 @@ def after_record(run: Run, record: SegmentRecord) -> tuple[Run, Verdict | None]:
         settled=after_segment(watch.settled, step, record.ended_by, lasted_second),
         rested=(record.segment, last_volt) if is_rested and last_volt is not None else None,
     )
-    run, verdict = _after_half(run, step, record) if isinstance(step, CurrentStep) else (run, None)
+    run, efficiency = _after_half(run, step, record)
+    if is_extended(run.plan, run.position) and run.goto is None:
+        return run, None
+    values = {name: np.array([percent]) for name, percent in efficiency.items()}
+    run, verdict = judged(run, observe(run.interlocks, values, {}))
     if verdict is None and run.fold.hold_after_half:
         verdict = (Outcome.HELD, run.fold.hold_after_half)
     return run, verdict
 
 
-def _after_half(run: Run, step: CurrentStep, record: SegmentRecord) -> tuple[Run, Verdict | None]:
+def _after_half(run: Run, step: MeasuredStep, record: SegmentRecord) -> tuple[Run, dict[str, float]]:
     """What the charge of a half-cycle says of the cell, once its cycle is complete."""
-    half = Half(
-        half=step.half,
-        current_ampere=abs(step.current_ampere),
-        rate_C=abs(step.current_ampere) / run.plan.cell.one_C_ampere if run.plan.cell.one_C_ampere else None,
-        charge_ampere_hour=abs(record.charge_ampere_hour),
-        ended_by="interruption" if record.continues or record.interrupted else record.ended_by,
-    )
-    cycling, efficiency = after_half(run.watch.cycling, half, run.plan.cycle_starts_with)
-    values = {name: np.array([percent]) for name, percent in efficiency.items()}
-    return judged(with_watch(run, cycling=cycling), observe(run.interlocks, values, {}))
+    was_cut, charge_ampere_hour = record.continues or record.interrupted, abs(record.charge_ampere_hour)
+    cycling, efficiency = run.watch.cycling, dict[str, float]()
+    if record.extends and record.half is not None:
+        cycling, efficiency = after_extension(cycling, record.half, charge_ampere_hour, interrupted=was_cut)
+    elif isinstance(step, CurrentStep):
+        one_C_ampere = run.plan.cell.one_C_ampere
+        half = Half(
+            half=step.half,
+            current_ampere=abs(_asked_ampere(run, step)),
+            rate_C=abs(step.current_ampere) / one_C_ampere if one_C_ampere else None,
+            charge_ampere_hour=charge_ampere_hour,
+            ended_by="interruption" if was_cut else record.ended_by,
+        )
+        cycling, efficiency = after_half(cycling, half, run.plan.cycle_starts_with)
+    return with_watch(run, cycling=cycling), efficiency
+
+
+def _asked_ampere(run: Run, step: CurrentStep) -> float:
+    """The current; of a power the one at the window's lower voltage, so that both halves at one power are alike."""
+    if isinstance(step, PowerStep):
+        return step.power_watt / max(run.plan.lower_voltage_volt, LEAST_POWER_VOLT)
+    return step.current_ampere
 
 
 def unsettled(run: Run) -> Run:
@@ -111,7 +133,10 @@ def with_watch(run: Run, **changed: object) -> Run:
 
 
 def _text(interlock: Interlock, breach: Breach) -> str:
-    return f"{interlock.name}: {interlock.quantity} {breach.worst_value:.6g}"
+    text = f"{interlock.name}: {interlock.quantity} {breach.worst_value:.6g}"
+    if interlock.quantity == START_VOLTAGE:
+        text += f": {what_it_points_at(breach.worst_value, interlock.low)}"
+    return text
 
 
 def _is_in_half(run: Run) -> bool:

@@ -49,6 +49,11 @@ def steps_to_come(plan: Plan, position: int, passes: Mapping[int, int]) -> Itera
         at, counted = next_step(plan, at + 1, counted)
 
 
+def is_extended(plan: Plan, position: int) -> bool:
+    """Whether the half-cycle at a position goes on with the voltage held right after it."""
+    return any(isinstance(step, VoltageStep) and step.extends for step in plan.steps[position + 1 : position + 2])
+
+
 def expected_second(step: MeasuredStep, measured_second: Mapping[str, float] | None = None) -> float:
     """How long a step may take: as an earlier pass did (`measured_second` by step id), else by theory."""
     if measured_second and step.step_id in measured_second:

@@ -11,10 +11,12 @@ import msgspec
 from daemon.clock import BenchClock, Clock
 from daemon.host_timer import HostTimer
 from daemon.interlock_table import limited_by_sensor, on_rig
+from daemon.mill_wiring import ChillerWiring, MillDriveWiring, cooling_of, mill_bay_of, waiting
 from daemon.plan import Interlock, LinkLoss, MeasuredStep, Plan
 from daemon.pressure import PressureCalibration
 from daemon.resume_policy import tighter
 from daemon.rig import Rig
+from daemon.shared_chamber import SharedChambers
 from drivers.registry import (
     CHAMBERS,
     LOAD_CELLS,
@@ -39,11 +41,11 @@ class PotentiostatWiring:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadCellWiring:
-    """Which driver, where, and how what it shows becomes pressure."""
+    """Which driver, where, and how what it shows becomes pressure; without a calibration it does not."""
 
     driver: str
     connection: LoadCellConnection
-    calibration: PressureCalibration
+    calibration: PressureCalibration | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +59,11 @@ class ThermometerWiring:
 
 @dataclass(frozen=True, kw_only=True)
 class ChamberWiring:
-    """Which driver, and where."""
+    """Which driver, and where. `shared` is what the station calls it when other rigs have it too, else empty."""
 
     driver: str
     connection: ChamberConnection
+    shared: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +75,14 @@ class RigWiring:
     load_cell: LoadCellWiring | None = None
     thermometer: ThermometerWiring | None = None
     chamber: ChamberWiring | None = None
+    mill_drive: MillDriveWiring | None = None
+    chiller: ChillerWiring | None = None
     link: LinkLoss = LinkLoss()  # noqa: RUF009  (frozen)
 
     @property
     def roles(self) -> frozenset[str]:
         """The roles this rig has."""
-        named = ("potentiostat", "load_cell", "thermometer", "chamber")
+        named = ("potentiostat", "load_cell", "thermometer", "chamber", "mill_drive", "chiller")
         return frozenset(role for role in named if getattr(self, role) is not None)
 
 
@@ -87,6 +92,8 @@ class MissingRoleError(Exception):
 
 def check_needs(plan: Plan, wiring: RigWiring) -> None:
     """Raise `MissingRoleError` unless the rig has every role the plan needs."""
+    if "mill_drive" in plan.needs and wiring.potentiostat is not None:
+        raise MissingRoleError(f"{wiring.name} has a potentiostat: {plan.protocol_name} mills, on a rig of its own")
     missing = [role for role in plan.needs if role not in wiring.roles]
     if missing:
         raise MissingRoleError(f"{wiring.name} has no {' and no '.join(missing)}, which {plan.protocol_name} needs")
@@ -122,8 +129,13 @@ def plan_on_rig(plan: Plan, wiring: RigWiring) -> Plan:
     return msgspec.structs.replace(plan, steps=steps, interlocks=here(plan.interlocks), link=link)
 
 
-async def connect_rig(wiring: RigWiring, clock: Clock) -> Rig:
+async def connect_rig(wiring: RigWiring, clock: Clock, chambers: SharedChambers | None = None) -> Rig:
     """Connect and identify every instrument of a rig. Nothing is switched, set or started.
+
+    Args:
+        wiring: of the rig.
+        clock: of the station.
+        chambers: those that several rigs have; None where only one rig is ever connected.
 
     Raises:
         DriverError: the first instrument that does not answer, or is another one; what was open is closed again.
@@ -137,7 +149,8 @@ async def connect_rig(wiring: RigWiring, clock: Clock) -> Rig:
         pressure_calibration=wiring.load_cell.calibration if wiring.load_cell else None,
         thermometer=_thermometer(wiring, clock),
         temperature_every_second=wiring.thermometer.every_second if wiring.thermometer else 1.0,
-        chamber=_chamber(wiring, clock),
+        chamber=_chamber(wiring, clock, chambers),
+        cooling=cooling_of(wiring.chiller, clock) if wiring.chiller else None,
     )
     try:
         rig.identities.update({role: await connect() for role, connect in _connecting(rig)})
@@ -151,15 +164,18 @@ async def connect_rig(wiring: RigWiring, clock: Clock) -> Rig:
 
 def _connecting(rig: Rig) -> list[tuple[str, Callable[[], Awaitable[Identity]]]]:
     instruments = {
-        "potentiostat": rig.potentiostat,
+        "mill_drive" if rig.mill is not None else "potentiostat": rig.potentiostat,
         "load_cell": rig.load_cell,
         "thermometer": rig.thermometer,
         "chamber": rig.chamber,
+        "chiller": rig.cooling,
     }
     return [(role, instrument.connect) for role, instrument in instruments.items() if instrument is not None]
 
 
 def _potentiostat(wiring: RigWiring, clock: Clock) -> Potentiostat:
+    if wiring.potentiostat is None and wiring.mill_drive is not None:
+        return mill_bay_of(wiring.mill_drive, clock)
     if wiring.potentiostat is None:
         return HostTimer(clock.now_second)
     said = wiring.potentiostat
@@ -186,17 +202,37 @@ def _thermometer(wiring: RigWiring, clock: Clock) -> Thermometer | None:
     return THERMOMETERS[wiring.thermometer.driver](connection, _sent_total(clock, connection.address))
 
 
-def _chamber(wiring: RigWiring, clock: Clock) -> Chamber | None:
-    if wiring.chamber is None:
+async def bring_to_open_circuit(wiring: RigWiring, clock: Clock) -> None:
+    """Connect a rig's potentiostat alone, open its output, verified, and let go of it; likewise a mill's blade.
+
+    Without either there is nothing to do.
+
+    Raises:
+        DriverError: it does not answer, is another one, or its output stays on.
+    """
+    if wiring.potentiostat is None and wiring.mill_drive is None:
+        return
+    instrument = _potentiostat(wiring, clock)
+    try:
+        await instrument.connect()
+        await instrument.make_safe()
+    finally:
+        await instrument.close()
+
+
+def _chamber(wiring: RigWiring, clock: Clock, chambers: SharedChambers | None) -> Chamber | None:
+    said = wiring.chamber
+    if said is None:
         return None
+    if said.shared and chambers is not None:
+        return chambers.of(wiring.name, said.shared, lambda: chamber_of(said, clock))
+    return chamber_of(said, clock)
 
-    async def wait(second: float) -> None:
-        until_second = clock.now_second() + second
-        while clock.now_second() < until_second:
-            await clock.wait_until(until_second)
 
-    connection = wiring.chamber.connection
-    return CHAMBERS[wiring.chamber.driver](connection, wait, _sent_total(clock, connection.address))
+def chamber_of(said: ChamberWiring, clock: Clock) -> Chamber:
+    """The driver of a chamber, not connected."""
+    connection = said.connection
+    return CHAMBERS[said.driver](connection, waiting(clock), _sent_total(clock, connection.address))
 
 
 def _sent_total(clock: Clock, address: str) -> SentTotal | None:

@@ -190,7 +190,10 @@ class FrequencyDrive:
             raise self._refused("reset", f"the fault stays: {state.fault}", state.fault_code)
 
     async def make_safe(self) -> None:
-        """Standstill, seen. It reconnects once if it must, and takes the voltage off if the ramp does not end."""
+        """Standstill, seen. It reconnects once if it must, and takes the voltage off if the ramp does not end.
+
+        A drive that answers and heeds no stop is left in silence until it stops by itself, where that is armed.
+        """
         try:
             await self._bring_to_standstill()
         except (LinkLostError, NoReplyError, BadReplyError):
@@ -234,6 +237,20 @@ class FrequencyDrive:
         return await self._look_until(lambda now: now.is_slowing or not now.is_running, REACTS_WITHIN_SECOND)
 
     async def _bring_to_standstill(self) -> None:
+        try:
+            await self._tell_to_stand()
+        except RefusedError:
+            loss_second = await self._take_turn(self._dialect.read_loss_stop)
+            if loss_second is None:
+                raise
+            # Each question, also about the way it goes, would keep it turning.
+            async with self._turn:
+                await self._wait(loss_second + REACTS_WITHIN_SECOND)
+            state = await self._look_until(lambda now: now.is_standing, self._stands_within_second)
+            if not state.is_standing:
+                raise
+
+    async def _tell_to_stand(self) -> None:
         state = await self._stop()
         if state.is_slowing:
             state = await self._look_until(lambda now: now.is_standing, self._stands_within_second)

@@ -1,66 +1,95 @@
 """Which drivers there are, by the name a station writes: their limits, and how to make one."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Awaitable, Callable
 
+from drivers.advantech.about import ADAM_4015
 from drivers.advantech.adam_4015 import Adam4015
+from drivers.and_weighing import about as about_and
 from drivers.and_weighing.asked import AskedIndicator
-from drivers.and_weighing.codec import AndFormat
 from drivers.and_weighing.indicator import MAKER, AndIndicator
+from drivers.cas import about as about_cas
 from drivers.cas.codec import CasFormat
 from drivers.cas.indicator import MAKER as CAS
 from drivers.cas.indicator import CasIndicator
+from drivers.connections import (
+    ChamberConnection,
+    ChillerConnection,
+    Connection,
+    LoadCellConnection,
+    MillDriveConnection,
+    ThermometerConnection,
+)
+from drivers.delta.about import VFD
 from drivers.delta.drive import DeltaDialect
+from drivers.entries import (
+    ChamberDriver,
+    ChillerDriver,
+    Driver,
+    LoadCellDriver,
+    MakeLoadCell,
+    MakeMillDrive,
+    MillDriveDriver,
+    PotentiostatDriver,
+    StreamedLoadCell,
+    ThermometerDriver,
+)
+from drivers.espec import about as about_espec
 from drivers.espec.chamber import EspecChamber
 from drivers.frequency_drive import Dialect, FrequencyDrive
+from drivers.huber import about as about_huber
 from drivers.huber.chiller import HuberChiller
+from drivers.julabo import about as about_julabo
 from drivers.julabo.chiller import JulaboChiller
+from drivers.keithley.about import KEITHLEY
 from drivers.keithley.limits import LIMITS_BY_MODEL
 from drivers.keithley.smu import KeithleySMU
+from drivers.lakeshore.about import MODEL_218
 from drivers.lakeshore.model_218 import LakeShore218
+from drivers.lauda import about as about_lauda
 from drivers.lauda.chiller import LaudaChiller
+from drivers.laumas.about import TRANSMITTER
 from drivers.laumas.transmitter import LaumasTransmitter
 from drivers.line_link import LineLink
+from drivers.ls import about as about_ls
 from drivers.ls.codec import FAMILIES
 from drivers.ls.drive import LsDialect
+from drivers.mettler.about import SICS
 from drivers.mettler.balance import MettlerBalance
 from drivers.modbus_link import ModbusLine, ModbusLink
-from drivers.roles import Chamber, Chiller, Identity, LoadCell, MillDrive, Potentiostat, PotentiostatLimits, Thermometer
+from drivers.plugins import find_drivers
+from drivers.roles import Chamber, Chiller, Identity, MillDrive, Potentiostat, Thermometer
 from drivers.serial_link import SerialLink
 from drivers.serial_port import SerialLine, host_and_port
 from drivers.serial_stream import SerialStream
 from drivers.session import SentTotal, Session
 from drivers.tcp_link import TcpLink
 from drivers.visa import VisaLink
+from drivers.votsch import about as about_votsch
 from drivers.votsch.chamber import VotschChamber
 
-DEFAULT_TIMEOUT_SECOND = 2.0
+__all__ = [
+    "ABOUT",
+    "CHAMBERS",
+    "CHILLERS",
+    "DRIVERS",
+    "FOUND",
+    "LOAD_CELLS",
+    "MILL_DRIVES",
+    "OURS",
+    "POTENTIOSTATS",
+    "THERMOMETERS",
+    "ChamberConnection",
+    "ChillerConnection",
+    "Connection",
+    "LoadCellConnection",
+    "MillDriveConnection",
+    "ThermometerConnection",
+    "UnknownDriverError",
+    "potentiostat",
+]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Connection:
-    """What a station says of one instrument: its name, where it is, and the only serial number that may answer.
-
-    `address` is `host:port` or a VISA name. `terminals` is "FRON" or "REAR".
-    """
-
-    name: str
-    address: str
-    serial_number: str | None = None
-    terminals: str = "REAR"
-    timeout_second: float = DEFAULT_TIMEOUT_SECOND
-
-
-@dataclass(frozen=True)
-class PotentiostatEntry:
-    """One potentiostat model: what it can do, and a driver for one of its kind, not connected yet."""
-
-    limits: PotentiostatLimits
-    make: Callable[[Connection, Callable[[], float], SentTotal | None], Potentiostat]
-
-
-def _keithley(model: str) -> PotentiostatEntry:
+def _keithley(model: str) -> PotentiostatDriver:
     limits = LIMITS_BY_MODEL[model]
 
     def make(connection: Connection, now: Callable[[], float], sent_total: SentTotal | None) -> Potentiostat:
@@ -74,142 +103,7 @@ def _keithley(model: str) -> PotentiostatEntry:
             terminals=connection.terminals,
         )
 
-    return PotentiostatEntry(limits, make)
-
-
-POTENTIOSTATS: dict[str, PotentiostatEntry] = {f"keithley.{model}": _keithley(model) for model in LIMITS_BY_MODEL}
-"""By the name a station writes, such as `keithley.2450`."""
-
-
-class UnknownDriverError(ValueError):
-    """A station names a driver that does not exist."""
-
-
-def potentiostat(driver: str) -> PotentiostatEntry:
-    """The entry of a driver name. Raises `UnknownDriverError`, which names those there are."""
-    entry = POTENTIOSTATS.get(driver)
-    if entry is None:
-        raise UnknownDriverError(f"no driver {driver!r}; there are {', '.join(sorted(POTENTIOSTATS))}")
-    return entry
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadCellConnection:
-    """What a station says of a load cell's indicator. `model` is its word, and `serial_number` of A&D and CAS too.
-
-    `address` is a device's path or `socket://host:port`; `character` is `8N1`, `7E1` or `7O1`, see `SerialLine`, and on
-    Modbus as in `ModbusLine`. Of `frame_format` other makes than A&D have the unit and the weight alone.
-    """
-
-    name: str
-    address: str
-    frame_format: AndFormat
-    baud: int
-    character: str = "8N1"
-    model: str = ""
-    serial_number: str = ""
-    bus_address: int | None = None
-    timeout_second: float = DEFAULT_TIMEOUT_SECOND
-
-
-@dataclass(frozen=True, kw_only=True)
-class ThermometerConnection:
-    """What a station says of a thermometer. `address` is a device's path, `host:port` or `socket://host:port`.
-
-    `character` is as the maker delivers it when None. Bus address, checksum and range code are of the ADAM-4015, the
-    serial number of the Lake Shore 218.
-    """
-
-    name: str
-    address: str
-    channel_by_place: Mapping[str, int]
-    bus_address: int = 1
-    baud: int = 9600
-    has_checksum: bool = False
-    range_code: str | None = None
-    character: str | None = None
-    serial_number: str | None = None
-    timeout_second: float = DEFAULT_TIMEOUT_SECOND
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChamberConnection:
-    """What a station says of a chamber. `address` is `host:port`.
-
-    `controller` is of ESPEC; `bus_address` and the limits are of Vötsch, which does not tell them.
-    """
-
-    name: str
-    address: str
-    controller: str | None = None
-    bus_address: int | None = None
-    lowest_celsius: float | None = None
-    highest_celsius: float | None = None
-    timeout_second: float = DEFAULT_TIMEOUT_SECOND
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChillerConnection:
-    """What a station says of a chiller. `address` is a device's path, `host:port` or `socket://host:port`.
-
-    `baud` and `character` are as the make has them from the factory when None. `model` is the only one that may answer,
-    `bus_address` is of RS-485. `family` and `external_probe` are of `JulaboChiller`; `safe_mode` of `LaudaChiller`.
-    """
-
-    name: str
-    address: str
-    model: str | None = None
-    bus_address: int | None = None
-    baud: int | None = None
-    character: str | None = None
-    family: str | None = None
-    external_probe: bool = False
-    safe_mode: bool = False
-    timeout_second: float = DEFAULT_TIMEOUT_SECOND
-
-
-@dataclass(frozen=True, kw_only=True)
-class MillDriveConnection:
-    """What a station says of a mill's drive. `address` is a device's path, or `host:port` that passes RTU frames on.
-
-    `character` is `8N1`, `8N2`, `8E1` or `8O1`; `model_code` what the drive's model register must hold, where it is
-    not what the driver expects. The rest is of `FrequencyDrive`.
-    """
-
-    name: str
-    address: str
-    highest_rpm: float
-    rpm_per_hertz: float = 60.0
-    stands_within_second: float = 30.0
-    bus_address: int = 1
-    baud: int = 9600
-    character: str = "8N1"
-    model_code: int | None = None
-    timeout_second: float = DEFAULT_TIMEOUT_SECOND
-
-
-@dataclass(frozen=True)
-class StreamedLoadCell:
-    """A load cell, and the stream it reads from, which a simulated clock waits for and stamps; None if it is asked."""
-
-    load_cell: LoadCell
-    stream: SerialStream | None
-
-
-class MakeLoadCell(Protocol):
-    """Makes a load cell of what a station says, the clock's second, and what a bench's clock knows of sent bytes."""
-
-    def __call__(
-        self, connection: LoadCellConnection, now: Callable[[], float], sent_total: SentTotal | None = None, /
-    ) -> StreamedLoadCell:
-        """Raises `ValueError` for a wrong setting."""
-        ...
-
-
-MakeThermometer = Callable[[ThermometerConnection, SentTotal | None], Thermometer]
-MakeChiller = Callable[[ChillerConnection, Callable[[float], Awaitable[None]], SentTotal | None], Chiller]
-MakeMillDrive = Callable[[MillDriveConnection, Callable[[float], Awaitable[None]], SentTotal | None], MillDrive]
-MakeChamber = Callable[[ChamberConnection, Callable[[float], Awaitable[None]], SentTotal | None], Chamber]
+    return PotentiostatDriver(KEITHLEY[model], limits, make)
 
 
 def _and_indicator(
@@ -456,20 +350,52 @@ def _mill_drive(make_dialect: Callable[[int | None], Dialect]) -> MakeMillDrive:
     return make
 
 
-LOAD_CELLS: dict[str, MakeLoadCell] = {
-    "and.indicator": _and_indicator,
-    "and.indicator_asked": _asked("@{:02d}", MAKER),
-    "cas.indicator": _cas_indicator,
-    "cas.indicator_asked": _asked("{:02d}", CAS),
-    "laumas.transmitter": _laumas,
-    "mettler.sics": _mettler,
-}
-THERMOMETERS: dict[str, MakeThermometer] = {"advantech.adam_4015": _adam_4015, "lakeshore.218": _lakeshore_218}
-CHAMBERS: dict[str, MakeChamber] = {"espec.chamber": _espec, "votsch.chamber": _votsch}
-CHILLERS: dict[str, MakeChiller] = {"huber.chiller": _huber, "julabo.chiller": _julabo, "lauda.chiller": _lauda}
-MILL_DRIVES: dict[str, MakeMillDrive] = {
-    "delta.vfd": _mill_drive(DeltaDialect),
-    "ls.ig5a": _mill_drive(lambda model_code: LsDialect(FAMILIES["ig5a"], model_code)),
-    "ls.s100": _mill_drive(lambda model_code: LsDialect(FAMILIES["s100"], model_code)),
-}
-"""Makers by the name a station writes. What they make is not connected yet; a wrong setting raises `ValueError`."""
+OURS: tuple[Driver, ...] = (
+    *(_keithley(model) for model in LIMITS_BY_MODEL),
+    LoadCellDriver(about_and.LISTENING, _and_indicator),
+    LoadCellDriver(about_and.ASKED, _asked("@{:02d}", MAKER)),
+    LoadCellDriver(about_cas.LISTENING, _cas_indicator),
+    LoadCellDriver(about_cas.ASKED, _asked("{:02d}", CAS)),
+    LoadCellDriver(TRANSMITTER, _laumas),
+    LoadCellDriver(SICS, _mettler),
+    ThermometerDriver(ADAM_4015, _adam_4015),
+    ThermometerDriver(MODEL_218, _lakeshore_218),
+    ChamberDriver(about_espec.CHAMBER, _espec),
+    ChamberDriver(about_votsch.CHAMBER, _votsch),
+    ChillerDriver(about_huber.CHILLER, _huber),
+    ChillerDriver(about_julabo.CHILLER, _julabo),
+    ChillerDriver(about_lauda.CHILLER, _lauda),
+    MillDriveDriver(VFD, _mill_drive(DeltaDialect)),
+    MillDriveDriver(about_ls.IG5A, _mill_drive(lambda model_code: LsDialect(FAMILIES["ig5a"], model_code))),
+    MillDriveDriver(about_ls.S100, _mill_drive(lambda model_code: LsDialect(FAMILIES["s100"], model_code))),
+)
+"""The drivers that come with presscell."""
+
+FOUND = find_drivers({driver.about.name.partition(".")[0] for driver in OURS})
+"""Those of other packages, and what is wrong with them."""
+
+DRIVERS: tuple[Driver, ...] = (*OURS, *FOUND.drivers)
+"""All that a station may name."""
+
+POTENTIOSTATS = {driver.about.name: driver for driver in DRIVERS if isinstance(driver, PotentiostatDriver)}
+LOAD_CELLS = {driver.about.name: driver.make for driver in DRIVERS if isinstance(driver, LoadCellDriver)}
+THERMOMETERS = {driver.about.name: driver.make for driver in DRIVERS if isinstance(driver, ThermometerDriver)}
+CHAMBERS = {driver.about.name: driver.make for driver in DRIVERS if isinstance(driver, ChamberDriver)}
+CHILLERS = {driver.about.name: driver.make for driver in DRIVERS if isinstance(driver, ChillerDriver)}
+MILL_DRIVES = {driver.about.name: driver.make for driver in DRIVERS if isinstance(driver, MillDriveDriver)}
+"""Makers by the name a station writes, such as `keithley.2450`."""
+
+ABOUT = {driver.about.name: driver.about for driver in DRIVERS}
+"""What people must know of each."""
+
+
+class UnknownDriverError(ValueError):
+    """A station names a driver that does not exist."""
+
+
+def potentiostat(driver: str) -> PotentiostatDriver:
+    """The entry of a driver name. Raises `UnknownDriverError`, which names those there are."""
+    entry = POTENTIOSTATS.get(driver)
+    if entry is None:
+        raise UnknownDriverError(f"no driver {driver!r}; there are {', '.join(sorted(POTENTIOSTATS))}")
+    return entry

@@ -90,10 +90,16 @@ class SegmentMode(StrEnum):
     """A voltage, with the current limited."""
     SCAN = "scan"
     """A voltage that goes from one value to another in equal steps, one a row, with the current limited."""
+    POWER = "power"
+    """A constant power: a current that follows the measured voltage, in steps."""
 
 
 CLAMPED_FRACTION = 0.99
 """A clamped current ends when it has fallen below this part of itself: the cell has reached the voltage."""
+LEAST_POWER_VOLT = 0.1
+"""A constant power is held above this voltage only: towards 0 V its current has no end."""
+POWER_TOLERANCE = 0.005
+"""How far a constant power may be off, as a share of itself, before its current takes another step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +120,12 @@ class SegmentProgram:
       current has fallen to `until_current_ampere` in size (None: no such end), tested from the second row or test on.
     - scan: from `voltage_volt` to `end_voltage_volt`, `scan_rate_volt_per_second` (above 0) times `sampling_second`
       from row to row, with no more than `current_limit_ampere`; ends with the row at `end_voltage_volt`.
+    - power: `power_watt`, of the sign of `current_ampere`, which is the largest of its currents: the one at the lowest
+      voltage the segment may come to (`lowest_volt`, `LEAST_POWER_VOLT` or more). At each test the current steps on to
+      what keeps the power within `POWER_TOLERANCE`; at the start it rises from the smallest, within seconds, and the
+      rows that follow may be late by that.
 
-    In the last two `current_ampere` is 0 and `current_range_ampere` the range that holds the limit. A segment that
+    In voltage and scan `current_ampere` is 0 and `current_range_ampere` the range that holds the limit. A segment that
     holds a voltage tests its guards by the current it measures: it ends when that is 10 % beyond the limit; the held
     voltages themselves lie within the guards.
     """
@@ -134,6 +144,19 @@ class SegmentProgram:
     scan_rate_volt_per_second: float | None = None
     current_limit_ampere: float | None = None
     until_current_ampere: float | None = None
+    power_watt: float | None = None
+
+    @property
+    def lowest_volt(self) -> float:
+        """The lowest voltage it goes on at: where a discharge ends, else the lower guard."""
+        until_volt = self.until_voltage_volt
+        return self.lower_guard_volt if until_volt is None or self.current_ampere > 0 else until_volt
+
+    @property
+    def highest_volt(self) -> float:
+        """The highest voltage it goes on at: where a charge ends, else the upper guard."""
+        until_volt = self.until_voltage_volt
+        return self.upper_guard_volt if until_volt is None or self.current_ampere < 0 else until_volt
 
     @property
     def scan_row_count(self) -> int:
@@ -502,6 +525,10 @@ class Chiller(Protocol):
 
         Raises `OutOfRangeError`, and `RefusedError` when it has no such watchdog.
         """
+        ...
+
+    async def disarm_watchdog(self) -> None:
+        """Switch it off, read back: it goes on alone. One that can't be set from here is left alone."""
         ...
 
     async def read_watchdog(self) -> HostLossWatchdog | None:

@@ -56,7 +56,8 @@ def host_and_port(address: str) -> tuple[str, int] | None:
 class SerialPort:
     """One port. `received` is called with bytes as they come, `lost` once when an open port turns out to be gone.
 
-    `address` is a device's path, `socket://host:port` or `host:port`. Raises no error but `OSError`.
+    `address` is a device's path, `socket://host:port` or `host:port`. `parity` and `stop_bits` are for those who pass
+    bytes on and don't read them; see `SerialLine`. Raises no error but `OSError`.
     """
 
     def __init__(
@@ -67,8 +68,11 @@ class SerialPort:
         received: Callable[[bytes], None],
         lost: Callable[[OSError], None],
         connect_timeout_second: float = CONNECT_TIMEOUT_SECOND,
+        parity: str = serial.PARITY_NONE,
+        stop_bits: int = 1,
     ) -> None:
         self.address = address
+        self._framing: dict[str, str | int] = {"parity": parity, "stopbits": stop_bits}
         self._line = line
         self._received = received
         self._lost = lost
@@ -85,7 +89,9 @@ class SerialPort:
         """Open anew, for nobody else, and throw away what came before."""
         self.close()
         self._loop = asyncio.get_running_loop()
-        opening = self._loop.run_in_executor(None, _opened, self.address, self._line.baud, self._connect_timeout_second)
+        opening = self._loop.run_in_executor(
+            None, _opened, self.address, self._line.baud, self._framing, self._connect_timeout_second
+        )
         try:
             self._open = await asyncio.shield(opening)
         except asyncio.CancelledError:
@@ -144,7 +150,9 @@ class SerialPort:
         self._lost(error)
 
 
-def _opened(address: str, baud: int, connect_timeout_second: float) -> serial.SerialBase | socket.socket:
+def _opened(
+    address: str, baud: int, framing: dict[str, str | int], connect_timeout_second: float
+) -> serial.SerialBase | socket.socket:
     peer = host_and_port(address)
     if peer is not None:
         # pyserial's own socket:// sleeps 0.3 s in close.
@@ -154,7 +162,7 @@ def _opened(address: str, baud: int, connect_timeout_second: float) -> serial.Se
         connection.settimeout(0)
         return connection
     try:
-        port = serial.serial_for_url(address, baudrate=baud, timeout=0, write_timeout=0, exclusive=True)
+        port = serial.serial_for_url(address, baudrate=baud, timeout=0, write_timeout=0, exclusive=True, **framing)
     except (termios.error, ValueError) as error:
         raise ConnectionError(str(error)) from error
     try:

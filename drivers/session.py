@@ -1,5 +1,7 @@
 """One question at a time over a transport, a deadline for each, and no question on a link that fell out of step."""
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, NoReturn, Protocol, TypeVar
@@ -63,7 +65,10 @@ class Session:
     """Speaks for one instrument.
 
     After a late, bad or missing reply, or when the caller gave up waiting, the link is closed: the next line could be
-    the answer to the last question. From then on every question raises `LinkLostError` until `open`.
+    the answer to the last question. From then on every question raises `LinkLostError` until `open`. A serial line, or
+    a server of one, may still bring that answer to the link that is opened then, before any other: it is thrown away
+    where it can't answer the first question there, or the first other one. Any later it would mean that what was read
+    before had answered other questions, and is a bad reply.
     """
 
     def __init__(
@@ -78,6 +83,7 @@ class Session:
         self._sent_total = sent_total
         self._sent_before_opening: int | None = None
         self._in_step = False
+        self._late_question: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -116,6 +122,14 @@ class Session:
     async def ask(self, query: Query[Answer]) -> Answer:
         """Ask, and read the reply. Raises `LinkLostError`, `NoReplyError`, `BadReplyError`."""
         reply = await self._carry(self._ask_patiently, query.text)
+        late, self._late_question = self._late_question, None
+        if late is not None:
+            with contextlib.suppress(ValueError):
+                answer = query.read(reply)
+                if query.text == late:
+                    self._late_question = late
+                return answer
+            reply = await self._carry(self._next_line, query.text)
         return await self._read(query, reply)
 
     async def next_answer(self, query: Query[Answer]) -> Answer:
@@ -166,7 +180,11 @@ class Session:
         self._in_step = False
         try:
             answer = await send(message)
+        except asyncio.CancelledError:
+            self._late_question = message
+            raise
         except TimeoutError:
+            self._late_question = message
             await self._transport.close()
             raise NoReplyError(self._instrument, message, self._transport.timeout_second) from None
         except OSError as error:

@@ -61,11 +61,15 @@ class Reference(Strict):
 
 
 class Fixture(Strict):
-    """The jig the cell sits in."""
+    """The jig the cell sits in, and how it was closed: what was said of it, of which nothing is computed from another.
+
+    A torque is no pressure: from one to the other friction scatters by a quarter.
+    """
 
     jig: Text | None = None
     diameter_mm: Positive | None = None
     torque_Nm: Positive | None = None
+    applied_force_N: Positive | None = None
     applied_pressure_MPa: Positive | None = None
 
 

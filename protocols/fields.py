@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import calendar
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -26,6 +28,8 @@ from protocols.source import Source
 COLDEST_CELSIUS, HOTTEST_CELSIUS = 0.0, 100.0
 """Beyond these a temperature of a press cell is taken for a slip of the pen."""
 
+_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
+
 CLOSE_ENOUGH = 0.6
 """How alike (0 to 1) a word must be to a known one to be offered in its place."""
 
@@ -39,6 +43,11 @@ class Strict(BaseModel):
 def optional(description: str) -> Any:  # noqa: ANN401  (as pydantic's Field, so that a default has any type)
     """A field that may be absent, and what it means."""
     return Field(default=None, description=description)
+
+
+def tag(word: str) -> str:
+    """What stands for one of several kinds of mapping that may stand in a place: never a key of a file."""
+    return f"({word})"
 
 
 def by_default(default: object, description: str) -> Any:  # noqa: ANN401
@@ -143,6 +152,14 @@ def _magnitude(value: float) -> float:
     return value
 
 
+def _date(value: str) -> str:
+    parts = _DATE.fullmatch(value)
+    year, month, day = map(int, parts.groups()) if parts else (0, 0, 0)
+    if not (year and 1 <= month <= 12 and 1 <= day <= calendar.monthrange(year, month)[1]):
+        raise BadValueError(f"{value!r} is no day", "write it as in 2026-03-31")
+    return value
+
+
 def _listed(value: object) -> object:
     if isinstance(value, list):
         if not value:
@@ -185,6 +202,7 @@ Rates = Annotated[
 Count = Annotated[int, BeforeValidator(_count), WithJsonSchema({"type": "integer", "minimum": 1})]
 Text = Annotated[str, BeforeValidator(_text)]
 Name = Annotated[str, BeforeValidator(_name)]
+Date = Annotated[Text, AfterValidator(_date)]
 
 Model = TypeVar("Model", bound=Strict)
 
@@ -232,10 +250,11 @@ def did_you_mean(word: str, known: list[str]) -> str | None:
 def _problem(
     model: type[Strict], source: Source, path: Path, error: ErrorDetails, elsewhere: Mapping[str, str]
 ) -> Problem:
-    here = (*path, *error["loc"])
-    word = str(error["loc"][-1]) if error["loc"] else ""
+    location = tuple(part for part in error["loc"] if not str(part).startswith("("))
+    here = (*path, *location)
+    word = str(location[-1]) if location else ""
     if error["type"] == "extra_forbidden":
-        return _unknown_field(_model_of(model, error["loc"]), source, here, word, elsewhere)
+        return _unknown_field(_model_of(model, location), source, here, word, elsewhere)
     if error["type"] == "missing":
         return source.problem(here[:-1], f"{word} is missing", f"write {word}", at_key=True)
     cause = error.get("ctx", {}).get("error")

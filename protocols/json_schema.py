@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from protocols.calibration import CalibrationFile
 from protocols.cell import Cell
 from protocols.fields import Strict
 from protocols.protocol import CyclingProtocol
@@ -55,6 +56,11 @@ def protocol_schema() -> Schema:
 def cell_schema() -> Schema:
     """Of the cell file."""
     return schema_of(Cell, "a cell file of presscell")
+
+
+def calibration_schema() -> Schema:
+    """Of the calibration file of a load cell."""
+    return schema_of(CalibrationFile, "a calibration file of presscell")
 
 
 def schema_of(model: type[Strict], title: str) -> Schema:

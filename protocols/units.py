@@ -67,6 +67,11 @@ def watt(power_mW: float) -> float:
     return power_mW / 1000
 
 
+def milliwatt(power_watt: float) -> float:
+    """Watt to milliwatt."""
+    return power_watt * 1000
+
+
 def watt_hour(energy_mWh: float) -> float:
     """Milliwatt-hour to watt-hour."""
     return energy_mWh / 1000

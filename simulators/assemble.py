@@ -29,6 +29,7 @@ from simulators.instrument_sections import (
     ThermometerSection,
 )
 from simulators.keithley import KeithleySMU
+from simulators.keithley.dummy import DummyResistor
 from simulators.laboratory import Laboratory
 from simulators.lakeshore import LakeShore218
 from simulators.load_cells import make_load_cell
@@ -173,7 +174,10 @@ class _Instruments:
                 case ThermometerSection():
                     self.others.append(_make_thermometer(section, cell, chamber, content))
         mills = (section for section in content.instruments if isinstance(section, MillDriveSection))
-        self.surrounding += [make_mill_drive(section, self.others) for section in mills]
+        for section in mills:
+            drive = make_mill_drive(section, self.others)
+            drive.on_change = ear.of(section.name)
+            self.surrounding.append(drive)
 
 
 class _Bus:
@@ -269,7 +273,7 @@ def _make_potentiostat(
         section.model,
         section.serial_number,
         section.firmware,
-        cell,
+        cell if section.dummy_ohm is None else DummyResistor(section.dummy_ohm, cell),
         seed,
         line_frequency_hertz=section.line_frequency_Hz,
         utc_start_second=utc_start_second,

@@ -148,7 +148,8 @@ class Bench:
         Args:
             name: the instrument.
             kind: `output` (`on`, `relay_closed`), `power` (`relay_closed`), `limit`, `trigger_model`, and `readings`
-                (`buffer`, `rows`), which are what a trigger model has left in a reading buffer.
+                (`buffer`, `rows`), which are what a trigger model has left in a reading buffer; `blade` of a mill that
+                begins to turn otherwise.
             details: these, and `time_ns`.
         """
         match kind:
@@ -160,7 +161,7 @@ class Bench:
                 event = {"limit": "clamp", "trigger_model": "model"}[kind]
                 fields = {key: value for key, value in details.items() if key != "time_ns"}
                 self._log.write(details["time_ns"], event, instrument=name, **fields)
-            case "readings":
+            case "readings" | "blade":
                 fields = {key: value for key, value in details.items() if key != "time_ns"}
                 self._log.write(details["time_ns"], kind, instrument=name, **fields)
             case _:

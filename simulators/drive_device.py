@@ -1,6 +1,8 @@
 """What the simulated drives have in common as instruments on a cable; their registers are their own."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
 
 from simulators.device import SECOND_NS
 from simulators.inverter import Inverter
@@ -21,7 +23,9 @@ class DriveDevice(ABC):
     def __init__(self, name: str, inverter: Inverter) -> None:
         self.name = name
         self.inverter = inverter
+        self.on_change: Callable[[str, dict[str, Any]], None] = lambda kind, details: None  # noqa: ARG005
         self._deaf_until_ns = 0
+        inverter.mill.on_ramp = self._tell_of_ramp
 
     @property
     def busy(self) -> bool:
@@ -52,6 +56,19 @@ class DriveDevice(ABC):
         self.inverter.lose_power(now_ns)
         self._deaf_until_ns = now_ns + START_UP_NS
         self.forget()
+
+    def _tell_of_ramp(self, now_ns: int) -> None:
+        """What the blade does from now on, and has done: the bench's own word for it."""
+        mill = self.inverter.mill
+        details = {
+            "rpm": mill.rpm_at(now_ns),
+            "goal_rpm": mill.ramp.goal_rpm,
+            "ramp_second": mill.ramp.lasts_second,
+            "at_speed_second": mill.at_speed_ns / SECOND_NS,
+            "vessel_celsius": mill.vessel_celsius,
+            "highest_vessel_celsius": mill.highest_vessel_celsius,
+        }
+        self.on_change("blade", {"time_ns": now_ns, **details})
 
     @abstractmethod
     def forget(self) -> None:

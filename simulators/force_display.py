@@ -48,13 +48,22 @@ class ForceSensor:
         """Area of the die."""
         return math.pi / 4 * self.die_diameter_millimetre**2
 
-    def newton(self, pressure_megapascal: Floats, jig_celsius: Floats, deviations: Floats) -> Floats:
-        """The force it shows; all shape (n,), `deviations` the noise in units of its own deviation."""
+    def newton(
+        self,
+        pressure_megapascal: Floats,
+        jig_celsius: Floats,
+        deviations: Floats,
+        added_newton: Floats | float = 0.0,
+    ) -> Floats:
+        """The force it shows; all shape (n,), `deviations` the noise in units of its own deviation.
+
+        `added_newton` is a force on it that is not the cell's.
+        """
         area = self.area_square_millimetre
         warmer_kelvin = jig_celsius - self.reference_celsius
         span = (1 + self.gain_error) * (1 + self.span_drift_per_kelvin * warmer_kelvin)
         zero_newton = self.zero_newton + self.nominal_newton * self.zero_drift_per_kelvin * warmer_kelvin
-        shown: Floats = pressure_megapascal * area * span + zero_newton
+        shown: Floats = (pressure_megapascal * area + added_newton) * span + zero_newton
         return shown + deviations * (self.noise_kilopascal * 1e-3 * area)
 
 
@@ -256,7 +265,7 @@ class ForceDisplay:
     def _measure(self, numbers: Integers) -> Integers:
         shown = self._cell.forecast(numbers * self.setup.display_ns)
         deviations = normal(self._noise_key, numbers.astype(np.uint64))
-        newton = self.sensor.newton(shown.pressure_megapascal, shown.temperature_celsius, deviations)
         drifted_second = (numbers * self.setup.display_ns - self.upset.drift_from_ns) / SECOND_NS
-        newton += self.upset.added_newton + self.upset.drift_newton_per_second * drifted_second
+        added = self.upset.added_newton + self.upset.drift_newton_per_second * drifted_second
+        newton = self.sensor.newton(shown.pressure_megapascal, shown.temperature_celsius, deviations, added)
         return np.rint(newton / self.setup.division_newton).astype(np.int64)

@@ -64,6 +64,7 @@ class PotentiostatSection(Strict):
     firmware: Annotated[str, Field(pattern=r"^[0-9A-Za-z.]{1,20}$")]
     power_on_off_state: Literal["NORM", "HIMP"] = "NORM"
     line_frequency_Hz: Literal[50, 60] = 60
+    dummy_ohm: Positive | None = None
     transport: TcpTransport
 
 

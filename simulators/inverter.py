@@ -46,6 +46,8 @@ class Inverter:
         self.trip: str | None = None
         self.was_lost = False
         self.lid_is_open = False
+        self.is_deaf_to_stops = False
+        """Whether it answers and heeds no stop from the line, as when somebody has set it to its keypad."""
         self._is_output_on = False
         self._heard_ns = 0
 
@@ -97,21 +99,18 @@ class Inverter:
 
     def stop(self, now_ns: int) -> None:
         """Ramp down."""
-        self.direction = 0
-        if self.is_output_on_at(now_ns):
-            self._ramp(now_ns)
+        if not self.is_deaf_to_stops:
+            self._ramp_down(now_ns)
 
     def cut(self, now_ns: int) -> None:
         """Let the blade coast."""
-        was_on = self.is_output_on_at(now_ns)
-        self.direction, self._is_output_on = 0, False
-        if was_on:
-            self.mill.coast(now_ns)
+        if not self.is_deaf_to_stops:
+            self._coast(now_ns)
 
     def trip_with(self, trip: str, now_ns: int) -> None:
         """A fault: the blade coasts. The first one stays."""
         self.trip = self.trip or trip
-        self.cut(now_ns)
+        self._coast(now_ns)
 
     def reset(self) -> None:
         """Take a trip back whose cause is gone."""
@@ -126,7 +125,7 @@ class Inverter:
 
     def lose_power(self, now_ns: int) -> None:
         """Come back with the blade coasting, and neither command, reference nor trip."""
-        self.cut(now_ns)
+        self._coast(now_ns)
         self.reference_hertz, self.trip, self.was_lost = 0.0, None, False
 
     def settle(self, now_ns: int) -> None:
@@ -134,9 +133,9 @@ class Inverter:
         if now_ns >= self._loss_ns:
             self.was_lost = True
             if self.settings.loss_action is LossAction.RAMP:
-                self.stop(now_ns)
+                self._ramp_down(now_ns)
             else:
-                self.cut(now_ns)
+                self._coast(now_ns)
         self.mill.settle(now_ns)
 
     @property
@@ -144,6 +143,17 @@ class Inverter:
         if not self.direction or self.settings.loss_action is LossAction.NOTHING:
             return NEVER_NS
         return self._heard_ns + round(self.settings.loss_second * SECOND_NS)
+
+    def _ramp_down(self, now_ns: int) -> None:
+        self.direction = 0
+        if self.is_output_on_at(now_ns):
+            self._ramp(now_ns)
+
+    def _coast(self, now_ns: int) -> None:
+        was_on = self.is_output_on_at(now_ns)
+        self.direction, self._is_output_on = 0, False
+        if was_on:
+            self.mill.coast(now_ns)
 
     def _ramp(self, now_ns: int) -> None:
         goal_rpm = self.goal_hertz * self.mill.build.rpm_per_hertz

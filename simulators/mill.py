@@ -1,6 +1,7 @@
 """A blade mill: the blade on its shaft, and the vessel that it heats and a bath cools."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -89,6 +90,10 @@ class Mill:
         self.build = build or MillBuild()
         self.bath = bath
         self.vessel_celsius = self._jacket_celsius
+        self.highest_vessel_celsius = self.vessel_celsius
+        self.at_speed_ns = 0
+        """How long the blade has turned at the speed it was driven to, in all."""
+        self.on_ramp: Callable[[int], None] = lambda now_ns: None  # noqa: ARG005
         self._ramp = Ramp(0, 0.0, 0.0, self.build.coast_rpm_per_second)
         self._joule = 0.0
         self._counted_ns = 0
@@ -114,6 +119,7 @@ class Mill:
         self._count(now_ns)
         self._ramp = Ramp(now_ns, self.rpm_at(now_ns), rpm, rpm_per_second)
         self._plan(now_ns)
+        self.on_ramp(now_ns)
 
     def coast(self, now_ns: int) -> None:
         """From now on nothing drives the shaft."""
@@ -135,6 +141,7 @@ class Mill:
         if self.bath is not None:
             self.bath.heat_load_watt = jacket_watt_per_kelvin * (mean_celsius - self._jacket_celsius)
         self.vessel_celsius = end_celsius + gap_kelvin * math.exp(-decay)
+        self.highest_vessel_celsius = max(self.highest_vessel_celsius, self.vessel_celsius)
         self._joule, self._stepped_ns = 0.0, now_ns
         self._plan(now_ns)
 
@@ -159,6 +166,8 @@ class Mill:
         turn = min(max(ramp.lasts_second, begin), end)
         cubes = (turn - begin) * _mean_cube(ramp.rpm_after(begin), ramp.rpm_after(turn))
         cubes += (end - turn) * ramp.goal_rpm**3
+        if ramp.goal_rpm > 0:
+            self.at_speed_ns += round((end - turn) * SECOND_NS)
         self._joule += self.build.blade_watt * cubes / self.build.rated_rpm**3
         self._counted_ns = now_ns
 

@@ -17,7 +17,7 @@ from simulators.votsch import VotschChamber
 UNIT_CHARACTERS = 2
 TROUBLES = (
     *("ignore_output_off", "swap_serial"),
-    "reverse_current",
+    *("reverse_current", "reverse_leads"),
     *("silent", "stuck", "held", "step", "drift", "wrong_unit"),
     "break_wire",
     *("alarm", "off", "low_level"),
@@ -55,9 +55,10 @@ class MaySwapSerial(Protocol):
 
 @runtime_checkable
 class MayReverseCurrent(Protocol):
-    """An instrument whose two current leads can be exchanged at the cell."""
+    """An instrument whose leads can be exchanged at the cell: the two that carry current, or all four."""
 
     reverse_current: bool
+    reverse_leads: bool
 
 
 @runtime_checkable
@@ -108,6 +109,8 @@ class Troubles:
             device.ignore_output_off = True
         elif isinstance(device, MayReverseCurrent) and kind == "reverse_current":
             device.reverse_current = True
+        elif isinstance(device, MayReverseCurrent) and kind == "reverse_leads":
+            device.reverse_leads = True
         elif isinstance(device, MaySwapSerial) and kind == "swap_serial":
             if not details.serial_number:
                 raise FaultError("swap_serial needs serial_number, a text")
@@ -131,7 +134,7 @@ class Troubles:
         elif isinstance(device, MayIgnoreOutputOff):
             device.ignore_output_off = False
             if isinstance(device, MayReverseCurrent):
-                device.reverse_current = False
+                device.reverse_leads = False
 
     def _break_wire(self, device: Adam4015 | LakeShore218, channel: int | None) -> None:
         probe = None if channel is None else device.probes.pop(channel, None)

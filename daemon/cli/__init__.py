@@ -8,7 +8,11 @@ import click
 VERBS = (
     "simulate",
     "check",
+    "calibrate",
     "plan",
+    "drivers",
+    "doctor",
+    "capture",
     "schema",
     "convert",
     "runs",
@@ -16,13 +20,16 @@ VERBS = (
     "export",
     "report",
     "serve",
+    "preflight",
     "run",
     "status",
     "pause",
     "resume",
     "skip",
+    "edit",
     "stop",
     "events",
+    "usage",
 )
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.files import FOUND_A_PROBLEM, config_path, protocol_path, read_text, show_problems, shown_name
+from daemon.cli.files import FOUND_A_PROBLEM, protocol_path, read_text, show_problems, shown_name
 from daemon.cli.inputs import protocol_text, with_inputs
-from daemon.cli.loading import DEFAULT_CELL, DEFAULT_DRIVER
+from daemon.cli.loading import DEFAULT_DRIVER, cell_path_for
 from daemon.compile import load_plan
+from daemon.days import today
 from daemon.station import load_station
 from drivers.registry import potentiostat
+from protocols.calibration import read_calibration
 from protocols.cell import read_cell
 from protocols.errors import Problem, ProblemsFound, errors_in
 from protocols.protocol import read_protocol
@@ -26,19 +28,19 @@ from protocols.structure import check_protocol
 @click.option("--cell", "cell_file", type=click.Path(path_type=Path), help="Check protocols with this cell.")
 @with_inputs
 def check(files: tuple[str, ...], cell_file: Path | None) -> None:
-    """Say what is wrong with protocol, cell, station and bench FILES: file:line:column, what is wrong, what to write.
+    """Say what is wrong with FILES: file:line:column, what is wrong, what to write.
 
-    A protocol is checked with a cell, for its currents: the one named, else BM-05. One that asks for values and has
-    not got them all is checked without.
+    They are protocol, cell, station, calibration and bench files. A protocol is checked with a cell, for its currents:
+    the one named, else BM-05; one that mills has none. One that asks for values and has not got them all is checked
+    without.
     """
-    cell_path = cell_file or config_path("cells", DEFAULT_CELL)
-    in_order = [_is_in_order(protocol_path(name), cell_path) for name in files]
+    in_order = [_is_in_order(protocol_path(name), cell_file) for name in files]
     if not all(in_order):
         sys.exit(FOUND_A_PROBLEM)
     click.echo(f"{len(files)} file{'s' if len(files) > 1 else ''} in order.", err=True)
 
 
-def _is_in_order(path: Path, cell_path: Path) -> bool:
+def _is_in_order(path: Path, cell_file: Path | None) -> bool:
     text, name = read_text(path), shown_name(path)
     try:
         source = read_source(text, name)
@@ -48,11 +50,13 @@ def _is_in_order(path: Path, cell_path: Path) -> bool:
     if _has(source, "instruments"):
         return _bench_is_in_order(path)
     if _has(source, "rigs"):
-        problems = list(load_station(text, name).problems)
+        problems = list(load_station(text, name, today=today()).problems)
+    elif _has(source, "fit"):
+        problems = list(read_calibration(text, name).problems)
     elif _has(source, "cell"):
         problems = _cell_problems(text, name)
     else:
-        problems = _protocol_problems(protocol_text(path), name, cell_path)
+        problems = _protocol_problems(protocol_text(path), name, cell_path_for(path, cell_file))
     show_problems(problems)
     return not errors_in(problems)
 

@@ -26,6 +26,7 @@ def _unit(unit: str, factor: float = 1.0) -> Callable[[float], str]:
 _AGE: Callable[[float], str] = duration_text
 _WHAT: dict[str, tuple[str, Callable[[float], str] | None]] = {
     "start_voltage_volt": ("voltage at the start", _unit("V")),
+    "voltage_before_current_volt": ("voltage before the first current", _unit("V")),
     "voltage_under_current_volt": ("voltage under current", _unit("V")),
     "open_circuit_voltage_volt": ("voltage at open circuit", _unit("V")),
     "voltage_response_volt": ("voltage's answer to a current", _unit("V")),

@@ -17,8 +17,8 @@ from rich.text import Text
 
 from daemon.cli.tables import duration_text
 from daemon.clock import real_second
+from daemon.progress import Progress
 from daemon.run_state import Run
-from daemon.runner import Progress
 from daemon.walk import expected_second, steps_to_come
 
 SPARKS = "▁▂▃▄▅▆▇█"

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.cli.files import read_text, refuse, show_problems, shown_name
+from daemon.cli.files import config_path, read_text, refuse, show_problems, shown_name
 from daemon.cli.inputs import protocol_text
 from daemon.compile import compile_protocol
+from daemon.mill_fitting import mills
 from daemon.placing import Sources
 from daemon.plan import Plan
 from daemon.station import load_station, rig_wiring
@@ -21,7 +22,7 @@ from protocols.protocol import read_protocol
 from protocols.settings import Safety
 
 DEFAULT_DRIVER = "keithley.2450"
-DEFAULT_CELL = "bm05.yaml"
+DEFAULT_CELL, DEFAULT_BATCH = "bm05.yaml", "powder.yaml"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,15 @@ class Loaded:
     plan: Plan
     cell: Cell
     sources: Sources
+
+
+def cell_path_for(protocol: Path, named: Path | None) -> Path:
+    """The cell file that was named, else BM-05; of a protocol that mills, a batch of powder."""
+    if named is not None:
+        return named
+    text = protocol_text(protocol)
+    has_mill = mills(read_protocol(text, shown_name(protocol)))
+    return config_path("batches", DEFAULT_BATCH) if has_mill else config_path("cells", DEFAULT_CELL)
 
 
 def load(protocol: Path, cell: Path, driver: str | None, station_safety: Sequence[Safety] = ()) -> Loaded:
@@ -76,7 +86,7 @@ def load_on_station(protocol: Path, cell: Path, station: Path, rig_name: str | N
     loaded = load(protocol, cell, driver, safety_of(file.station, rig))
     fixture = loaded.cell.fixture
     try:
-        wiring = rig_wiring(name, rig, fixture.diameter_mm if fixture else None)
+        wiring = rig_wiring(name, rig, fixture.diameter_mm if fixture else None, file.shared)
     except ValueError as error:
         refuse(str(error))
     return plan_on_rig(loaded.plan, wiring), driver

@@ -10,32 +10,38 @@ import click
 import msgspec
 from rich.table import Table
 
-from daemon.cli.files import config_path, protocol_path
+from daemon.cli.files import protocol_path
 from daemon.cli.inputs import with_inputs
 from daemon.cli.interlocks import interlock_rows
-from daemon.cli.loading import DEFAULT_CELL, DEFAULT_DRIVER, load, load_on_station
+from daemon.cli.loading import DEFAULT_DRIVER, cell_path_for, load, load_on_station
 from daemon.cli.tables import duration_text, stdout_console
 from daemon.plan import (
     END,
     NEXT,
     AdvanceStep,
     CurrentStep,
+    Equilibration,
     ExecutedStep,
     Limit,
     LoopStep,
     MeasuredStep,
+    MillStep,
     PauseStep,
     Plan,
     PlanStep,
+    PowerStep,
     RestStep,
     ScanStep,
     SetStep,
     VoltageStep,
     WaitStep,
 )
+from daemon.power_fitting import currents_ampere
+from daemon.readings import BATH_TEMPERATURE
 from daemon.walk import expected_run_second, expected_second, steps_to_come
 from drivers.registry import potentiostat
 from drivers.roles import PotentiostatLimits
+from protocols import units
 
 BYTES_PER_ROW = 9
 """Compacted size of five columns of a cell stream, measured by `make bench`."""
@@ -61,7 +67,7 @@ def plan(
     as_json: bool,
 ) -> None:
     """Show what PROTOCOL would do: currents, ranges, duration, rows and disk."""
-    cell_path = cell_file or config_path("cells", DEFAULT_CELL)
+    cell_path = cell_path_for(protocol_path(protocol), cell_file)
     if station_file is None:
         driver: str | None = DEFAULT_DRIVER
         made = load(protocol_path(protocol), cell_path, driver).plan
@@ -105,7 +111,7 @@ def _block_table(made: Plan) -> Table:
     coming = list(steps_to_come(made, 0, {}))
     for block in dict.fromkeys(step.block for step in made.steps):
         steps = [step for step in made.steps if step.block == block]
-        current = [f"{1000 * step.current_ampere:+.4g} mA" for step in steps if isinstance(step, CurrentStep)]
+        current = [_driven(step) for step in steps if isinstance(step, CurrentStep)]
         kinds = [_kind(step) for step in steps if not isinstance(step, LoopStep | AdvanceStep)]
         passes = [str(step.passes) for step in steps if isinstance(step, LoopStep)]
         second = sum(expected_second(step) for step in coming if step.block == block)
@@ -123,12 +129,19 @@ def _kind(step: ExecutedStep | AdvanceStep) -> str:
     if isinstance(step, ScanStep):
         return f"{step.start_voltage_volt:g} to {step.end_voltage_volt:g} V"
     if isinstance(step, SetStep):
-        return f"chamber to {step.temperature_celsius:g} °C"
+        return f"{step.role} to {step.temperature_celsius:g} °C"
     if isinstance(step, PauseStep):
         return "asks a person"
+    if isinstance(step, MillStep):
+        return f"mill at {step.speed_rpm:g} rpm"
     if isinstance(step, WaitStep):
-        return "left alone"
+        waits = step.until_equilibrated
+        return "left alone" if waits is None or waits.quantity != BATH_TEMPERATURE else "waits for the chiller"
     return "open circuit" if step.until_equilibrated is None else "equilibrate"
+
+
+def _waited_for(wanted: Equilibration) -> str:
+    return "bath" if wanted.quantity == BATH_TEMPERATURE else "jig"
 
 
 def _step_table(made: Plan, limits: PotentiostatLimits) -> Table:
@@ -147,6 +160,14 @@ def _step_table(made: Plan, limits: PotentiostatLimits) -> Table:
     return table
 
 
+def _driven(step: CurrentStep) -> str:
+    """The current, or of a power also that, from its smallest to its largest current."""
+    if not isinstance(step, PowerStep):
+        return f"{units.milliampere(step.current_ampere):+.4g} mA"
+    smallest, largest = (units.milliampere(ampere) for ampere in currents_ampere(step))
+    return f"{units.milliwatt(step.power_watt):+.4g} mW, {smallest:+.4g} to {largest:+.4g} mA"
+
+
 def _what(step: PlanStep) -> str:
     match step:
         case LoopStep():
@@ -156,7 +177,7 @@ def _what(step: PlanStep) -> str:
         case CurrentStep():
             rate = f"{step.rate_C:g} C, " if step.rate_C is not None else ""
             of = "" if step.basis is None else f" or as {step.basis.block} measures"
-            return f"{step.half} {rate}{1000 * step.current_ampere:+.4g} mA{of}"
+            return f"{step.half} {rate}{_driven(step)}{of}"
     return _kind(step)
 
 
@@ -188,7 +209,7 @@ def _by_host(step: MeasuredStep | LoopStep, made: Plan) -> str:
     waits = step.until_equilibrated if isinstance(step, RestStep) else None
     lines = []
     if waits is not None:
-        band = f"jig at {waits.temperature_celsius:g} ± {waits.within_kelvin:g} °C"
+        band = f"{_waited_for(waits)} at {waits.temperature_celsius:g} ± {waits.within_kelvin:g} °C"
         lines.append(f"{band}, {duration_text(waits.for_second)} on end")
     return "\n".join([*lines, *(_limit(limit, made) for limit in step.limits)])
 
@@ -214,4 +235,6 @@ def _accuracy(step: PlanStep, limits: PotentiostatLimits) -> tuple[str, str, str
     current_range = limits.range_for(step.current_ampere) if isinstance(step, CurrentStep) else None
     if current_range is None or not isinstance(step, CurrentStep):
         return scale, "", *every
-    return scale, f"{100 * current_range.setpoint_error(step.current_ampere):.3f} %", *every
+    amperes = currents_ampere(step) if isinstance(step, PowerStep) else (step.current_ampere,)
+    errors = [f"{100 * current_range.setpoint_error(ampere):.3f} %" for ampere in amperes]
+    return scale, " to ".join(errors), *every

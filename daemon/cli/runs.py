@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from daemon.calibration_facts import has_expired
 from daemon.cli.files import show_sentence
-from daemon.cli.tables import cycle_rows, duration_text, stdout_console
+from daemon.cli.tables import cycle_rows, duration_text, mill_rows, stdout_console
 from daemon.result import Result, read_result
 from daemon.store.errors import StoreError
 from daemon.store.records import RUN_FILE_NAME
@@ -29,7 +30,10 @@ def runs(run_id: str | None, data_directory: Path, as_json: bool) -> None:
     console = stdout_console()
     if run_id is not None:
         for result in results:
-            console.print(cycle_rows(result.cycles))
+            console.print(mill_rows(result.mill_runs) if result.mill_runs else cycle_rows(result.cycles))
+            for version in result.versions[1:]:
+                when = duration_text(version.run_time_second)
+                click.echo(f"edited by {version.by} at {when}, after segment {version.after_segment}: {version.text}")
         return
     console.print(_list(results))
 
@@ -54,6 +58,7 @@ def _list(results: list[Result]) -> Table:
         started = datetime.fromtimestamp(result.header.started_utc_second, UTC).strftime("%Y-%m-%d %H:%M")
         marks = " SIMULATED" if result.header.simulated else ""
         marks += " WITHOUT ACCEPTANCE" if result.header.without_acceptance else ""
+        marks += " EXPIRED CALIBRATION" if has_expired(result.header) else ""
         table.add_row(
             result.header.run_id,
             Path(result.header.protocol_name).stem,

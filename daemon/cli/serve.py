@@ -15,13 +15,15 @@ import click
 
 from daemon.cli.files import read_text, refuse, show_problems, shown_name
 from daemon.clock import BenchGoneError, Clock
+from daemon.days import today
+from daemon.preparing import RefusedRequestError
 from daemon.publish.client import BrokerAddress, MqttOutlet
 from daemon.publish.publisher import Publisher
 from daemon.publish.topics import StationTopics
-from daemon.service import Daemon, RefusedRequestError, checked, clock_of, owned
+from daemon.service import Daemon, checked, clock_of, owned
 from daemon.socket_api import SOCKET_NAME, serving
 from daemon.station import load_station
-from daemon.station_file import RigSettings, StationSettings
+from daemon.station_settings import RigSettings, SharedSettings, StationSettings
 from daemon.store.errors import StoreError
 from protocols.errors import errors_in
 
@@ -39,7 +41,7 @@ def serve(station: Path, until_idle: bool) -> None:
     """
     logging.getLogger().setLevel(logging.INFO)
     text = read_text(station)
-    file = load_station(text, shown_name(station))
+    file = load_station(text, shown_name(station), today=today())
     show_problems(file.problems)
     if errors_in(file.problems):
         refuse("The daemon was not started.")
@@ -47,7 +49,7 @@ def serve(station: Path, until_idle: bool) -> None:
         settings, rigs = checked(file)
         sha256 = hashlib.sha256(text.encode()).hexdigest()
         with owned(Path(settings.data)):
-            asyncio.run(_serve(settings, rigs, sha256, until_idle=until_idle))
+            asyncio.run(_serve(settings, rigs, file.shared, sha256, until_idle=until_idle))
     except (StoreError, BenchGoneError, RefusedRequestError, OSError) as error:
         refuse(f"The daemon cannot run: {error}")
 
@@ -71,7 +73,14 @@ async def _publishing(station: StationSettings, clock: Clock) -> AsyncIterator[P
             click.echo("Not all rows are published; the next daemon goes on with that.", err=True)
 
 
-async def _serve(station: StationSettings, rigs: Mapping[str, RigSettings], sha256: str, *, until_idle: bool) -> None:
+async def _serve(
+    station: StationSettings,
+    rigs: Mapping[str, RigSettings],
+    shared: Mapping[str, SharedSettings],
+    sha256: str,
+    *,
+    until_idle: bool,
+) -> None:
     asked_to_end = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -81,7 +90,7 @@ async def _serve(station: StationSettings, rigs: Mapping[str, RigSettings], sha2
         socket_path = Path(station.data) / SOCKET_NAME
         async with (
             _publishing(station, clock) as publisher,
-            Daemon(station, rigs, clock, publisher, station_sha256=sha256) as daemon,
+            Daemon(station, rigs, clock, publisher, station_sha256=sha256, shared=shared) as daemon,
             serving(daemon, socket_path),
         ):
             click.echo(f"{station.station} serves {', '.join(rigs)}; talk to it at {socket_path}", err=True)

@@ -16,8 +16,8 @@ from daemon.cli.broker import Broker
 from daemon.cli.files import FOUND_A_PROBLEM, config_path, protocol_path, refuse
 from daemon.cli.inputs import with_inputs
 from daemon.cli.live import LiveView
-from daemon.cli.loading import DEFAULT_CELL, DEFAULT_DRIVER, load
-from daemon.cli.tables import beside_published, cycle_rows, duration_text, stdout_console
+from daemon.cli.loading import DEFAULT_DRIVER, cell_path_for, load
+from daemon.cli.tables import beside_published, cycle_rows, duration_text, mill_rows, stdout_console
 from daemon.clock import BenchGoneError
 from daemon.publish.client import BrokerAddress
 from daemon.reader import read_run
@@ -29,7 +29,7 @@ from daemon.wiring import MissingRoleError
 from drivers.errors import DriverError
 from protocols.cell import Published
 
-DEFAULT_BENCH = "single.yaml"
+DEFAULT_BENCH, MILL_BENCH = "single.yaml", "mill.yaml"
 
 
 class Pace(click.ParamType[float | None]):
@@ -76,11 +76,14 @@ def simulate(
     Everything but the laboratory is real: the daemon's engine and store, the driver, the wire. Ctrl-C ends the run
     with the cell at open circuit and keeps its rows.
     """
-    files = load(protocol_path(protocol), cell_file or config_path("cells", DEFAULT_CELL), DEFAULT_DRIVER)
+    path = protocol_path(protocol)
+    files = load(path, cell_path_for(path, cell_file), DEFAULT_DRIVER)
+    has_mill = "mill_drive" in files.plan.needs
     simulation = Simulation(
         plan=files.plan,
         sources=files.sources,
-        bench_file=bench_file or config_path("bench", files.cell.simulated_by or DEFAULT_BENCH),
+        bench_file=bench_file
+        or config_path("bench", MILL_BENCH if has_mill else files.cell.simulated_by or DEFAULT_BENCH),
         potentiostat_driver=DEFAULT_DRIVER,
         data_directory=data_directory,
         pace=pace,
@@ -88,7 +91,8 @@ def simulate(
         broker=broker,
     )
     title = f"SIMULATED  {files.sources.protocol_name} on {files.plan.cell.name}"
-    click.echo(f"{title}; the model was fitted to the published cell: this tests software, not chemistry.", err=True)
+    fitted = "" if has_mill else "; the model was fitted to the published cell: this tests software, not chemistry"
+    click.echo(f"{title}{fitted}.", err=True)
     with LiveView(title) as view:
         finished = _carried_out(simulation, view)
     _tell(finished, files.cell.published, as_json=as_json)
@@ -118,7 +122,7 @@ def _tell(finished: Finished, published: Published | None, *, as_json: bool) -> 
         click.echo(json.dumps({**result.as_object(), "wall_second": finished.wall_second}))
         return
     console = stdout_console()
-    console.print(cycle_rows(result.cycles))
+    console.print(mill_rows(result.mill_runs) if result.mill_runs else cycle_rows(result.cycles))
     beside = beside_published(result.cycles, published) if published else None
     if beside is not None:
         console.print(beside)

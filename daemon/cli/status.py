@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ def status(as_json: bool, data_directory: Path) -> None:
 
 
 def _cells(rig: dict[str, Any]) -> tuple[str, ...]:
-    notes = [rig.get("reason", ""), *rig.get("links", []), *rig.get("flags", []), *rig.get("warnings", [])]
+    lists = [rig.get(name, []) for name in ("links", "flags", "warnings", "usage")]
+    notes = [rig.get("reason", ""), _waits_for(rig), *itertools.chain.from_iterable(lists)]
     run_time_second = rig.get("run_time_second")
     return (
         rig["rig"],
@@ -45,6 +47,12 @@ def _cells(rig: dict[str, Any]) -> tuple[str, ...]:
         "" if run_time_second is None else duration_text(run_time_second),
         "; ".join(note for note in notes if note),
     )
+
+
+def _waits_for(rig: dict[str, Any]) -> str:
+    """The hold or the end that was asked for and is not due yet."""
+    after = rig.get("pause_after")
+    return f"{'ends' if rig.get('pause_ends') else 'is held'} after this {after}" if after else ""
 
 
 def _scaled(value: float | None, factor: float, decimals: int) -> str:

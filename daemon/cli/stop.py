@@ -12,8 +12,13 @@ from daemon.cli.talking import ask, with_data_directory, with_rig
 
 @click.command()
 @with_rig
+@click.option("--after-cycle", is_flag=True, help="When the present cycle is complete.")
 @with_data_directory
-def stop(rig: str, data_directory: Path) -> None:
-    """End the run on RIG, also one that is held: the cell goes to open circuit first, its rows are kept."""
-    run_id = ask(data_directory, "stop", rig=rig, by=getpass.getuser())
-    click.echo(f"{run_id} is being stopped.", err=True)
+def stop(rig: str, after_cycle: bool, data_directory: Path) -> None:
+    """End the run on RIG, also one that is held: the cell goes to open circuit first, its rows are kept.
+
+    `presscell resume` takes back a stop that waits for its cycle.
+    """
+    after = "cycle" if after_cycle else ""
+    run_id = ask(data_directory, "stop", rig=rig, by=getpass.getuser(), after=after)
+    click.echo(f"{run_id} is stopped after this cycle." if after else f"{run_id} is being stopped.", err=True)

@@ -10,7 +10,20 @@ from rich.console import Console
 from rich.table import Table
 
 from daemon.cycles import Cycle
+from daemon.mill_runs import MillRun
 from protocols.cell import Published
+
+
+def mill_rows(runs: Iterable[MillRun]) -> Table:
+    """The runs of a mill, drawn."""
+    table = Table(title="Runs of the blade", title_justify="left")
+    for heading in ("run", "step", "from", "at speed / s", "highest vessel / °C", "parts"):
+        table.add_column(heading, justify="left" if heading == "step" else "right")
+    for run in runs:
+        highest = "" if run.highest_vessel_celsius is None else f"{run.highest_vessel_celsius:.2f}"
+        began, second = duration_text(run.start_run_time_second), f"{run.time_at_speed_second:.1f}"
+        table.add_row(str(run.number), run.step_id, began, second, highest, str(run.parts))
+    return table
 
 
 def cycle_rows(cycles: Iterable[Cycle]) -> Table:

@@ -178,7 +178,7 @@ def _integral_problems(arrays: Arrays, _: Bounds) -> Iterator[str]:
             )
     if "step_type" in arrays:
         kinds = arrays["step_type"][starts]
-        for kind, sign in (("CC_CHG", 1.0), ("CC_DCH", -1.0)):
+        for kind, sign in (("CC_CHG", 1.0), ("CC_DCH", -1.0), ("CP_CHG", 1.0), ("CP_DCH", -1.0)):
             if ((kinds == kind) & (sign * (charge.net[ends] - charge.net[starts]) < 0)).any():
                 yield f"the current of a {kind} step has the wrong sign"
 

@@ -165,7 +165,7 @@ def write_parquet(table: pa.Table, path: Path) -> None:
 def _tables(run: RunData, bdf: BdfTable | None) -> list[_Table]:
     tables = [] if bdf is None else [_Table("bdf", bdf.table, is_bdf=True)]
     tables.append(_Table("cycles", cycle_table(run)))
-    for name, stream in (("pressure", run.pressure), ("temperature", run.temperature)):
+    for name, stream in (("pressure", run.pressure), ("temperature", run.temperature), ("mill", run.mill)):
         if stream is not None:
             tables.append(_Table(name, stream_table(stream)))
     return tables
@@ -193,8 +193,11 @@ def _file_facts(path: Path, rows: int) -> dict[str, Any]:
 
 
 def _refuse_wrong(path: Path, form: str, run: RunData) -> None:
-    plan = run.result.plan
-    bounds = Bounds(lower_voltage_volt=plan.lower_voltage_volt, upper_voltage_volt=plan.upper_voltage_volt)
+    plans = [run.result.plan, *(version.plan for version in run.result.versions)]
+    bounds = Bounds(
+        lower_voltage_volt=min(plan.lower_voltage_volt for plan in plans),
+        upper_voltage_volt=max(plan.upper_voltage_volt for plan in plans),
+    )
     problems = check_export(path, form, bounds)
     if problems:
         raise ExportError(tuple(f"the {form} table: {problem}" for problem in problems))

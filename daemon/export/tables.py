@@ -101,17 +101,17 @@ def with_metadata(table: pa.Table, values: dict[str, Any]) -> pa.Table:
 
 
 def _recorded(run: RunData, rows: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    steps = {step.step_id: step for step in run.result.plan.steps if isinstance(step, MeasuredStep)}
     beside = {name: rows[name].to_numpy() for name in (PRESSURE, JIG_TEMPERATURE) if name in rows}
     step_count = rows["step_count"].to_numpy()
     elapsed, volt, ampere = (rows[name].to_numpy() for name in ("step_time_second", "voltage_volt", "current_ampere"))
     kept = np.ones(len(rows), np.bool_)
     for segment, step_id in zip(run.segments["segment"], run.segments["step_id"], strict=True):
         of_step = slice(*(int(np.searchsorted(step_count, segment, side=side)) for side in ("left", "right")))
-        step = steps.get(step_id)
+        plan = run.result.plan_of(segment)
+        step = next((one for one in plan.steps if one.step_id == step_id and isinstance(one, MeasuredStep)), None)
         kept[of_step] = kept_rows(
             *(elapsed[of_step], volt[of_step], ampere[of_step]),
-            run.result.plan.record if step is None else step.record,
+            plan.record if step is None else step.record,
             first=() if step is None else step.record_first,
             beside={name: values[of_step] for name, values in beside.items()},
         )

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from daemon.store.errors import sqlite_told_as_store_error
-
-STATION_FILE_NAME = "station.sqlite"
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS publish_cursor (
-    sink TEXT, run_id TEXT, stream TEXT, seq INTEGER NOT NULL, PRIMARY KEY (sink, run_id, stream)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS publish_run (
-    sink TEXT, run_id TEXT, directory TEXT NOT NULL, done INTEGER NOT NULL, PRIMARY KEY (sink, run_id)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS publish_alarm (sink TEXT, topic TEXT, PRIMARY KEY (sink, topic)) WITHOUT ROWID;
-"""
+from daemon.store.station_tables import open_station, writing
 
 
 class Cursors:
@@ -32,16 +19,8 @@ class Cursors:
         """Open the station's file, or make it. None: remember nothing, for a sink that forgets everything too."""
         self._path = path or Path(":memory:")
         self._sink = sink
-        with sqlite_told_as_store_error(self._path, "opening it"):
-            self._connection = sqlite3.connect(self._path, isolation_level=None, timeout=5.0, check_same_thread=False)
-            try:
-                self._connection.execute("PRAGMA journal_mode = WAL").fetchall()
-                # A cursor lost with the power means rows sent twice, which every subscriber must bear anyway.
-                self._connection.execute("PRAGMA synchronous = NORMAL")
-                self._connection.executescript(_TABLES)
-            except sqlite3.Error:
-                self._connection.close()
-                raise
+        # A cursor lost with the power means rows sent twice, which every subscriber must bear anyway.
+        self._connection = open_station(path, is_durable=False)
 
     def read(self, run_id: str) -> dict[str, int]:
         """The last acknowledged row number of each stream of a run; a stream may be absent."""
@@ -58,9 +37,10 @@ class Cursors:
         self._write(statement, rows)
 
     def follow(self, run_id: str, directory: Path) -> None:
-        """Note that the sink shall get this run."""
+        """Note that the sink shall get this run, also one that had ended and goes on."""
         self._write(
-            "INSERT OR IGNORE INTO publish_run VALUES (?, ?, ?, 0)", [(self._sink, run_id, str(directory.absolute()))]
+            "INSERT INTO publish_run VALUES (?, ?, ?, 0) ON CONFLICT DO UPDATE SET done = 0",
+            [(self._sink, run_id, str(directory.absolute()))],
         )
 
     def done(self, run_id: str) -> None:
@@ -93,12 +73,5 @@ class Cursors:
     def _write(self, statement: str, rows: Sequence[tuple[str | int, ...]]) -> None:
         if not rows:
             return
-        with sqlite_told_as_store_error(self._path, "writing cursors"):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                self._connection.executemany(statement, rows)
-                self._connection.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    self._connection.execute("ROLLBACK")
-                raise
+        with writing(self._connection, self._path, "cursors") as connection:
+            connection.executemany(statement, rows)

@@ -12,7 +12,7 @@ import msgspec
 
 from daemon.clock import real_second
 from daemon.cycles import Cycle
-from daemon.events import SegmentEnded, decode_event
+from daemon.events import PlanChanged, SegmentEnded, decode_event
 from daemon.plan import Plan
 from daemon.publish import payloads
 from daemon.publish.counting import CycleCounter
@@ -79,6 +79,7 @@ class Outbox:
         )
         self._path = run_file
         self._plan = msgspec.json.decode(header.plan_json, type=Plan)
+        self._protocol = header.protocol_name, header.protocol_text
         self._cursors = cursors
         self._acknowledged: dict[str, int] | None = None
         self._earlier: deque[tuple[float, dict[str, int], Batch]] = deque()
@@ -234,7 +235,12 @@ class Outbox:
         if entry.kind == "made_safe" and self._ended_with(entry.seq):
             self._over = True
             return self._cycles.finish()
-        event = decode_event(entry.body) if entry.kind == "segment_ended" else None
+        event = decode_event(entry.body) if entry.kind in ("segment_ended", "plan_changed") else None
+        if isinstance(event, PlanChanged):
+            # A run that had ended goes on when steps are appended to it.
+            self._plan, self._over = event.plan, False
+            self._protocol = event.protocol_name, event.protocol_text
+            self._cycles.replan(event.plan)
         return self._cycles.add(event.record) if isinstance(event, SegmentEnded) else []
 
     def _ended_with(self, seq: int) -> bool:
@@ -287,7 +293,7 @@ class Outbox:
             self._newest[stream] = _stored_block(run_file, stream, last_seq)
 
     def _retained(self, run: Run, cycle_count: int, rest: Mapping[str, object]) -> Iterator[Message]:
-        names = payloads.run_names(self.header.protocol_name, self.header.protocol_text, self._plan)
+        names = payloads.run_names(*self._protocol, self._plan)
         yield _kept(self.topics.state, payloads.rig_state(self.origin, run, rest))
         yield _kept(self.topics.run, payloads.run_progress(self.origin, names, run, cycle_count))
         yield _kept(self.topics.description, payloads.rig_description(self.origin, self._file().schemas.values()))

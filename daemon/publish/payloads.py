@@ -169,9 +169,17 @@ def event(origin: Origin, seq: int, kind: str, body: bytes, happened: Mapping[st
     """One journal entry, by its number, and when it `happened`. `id` is its own for ever: de-duplicate by it."""
     data: dict[str, Any] = msgspec.json.decode(body)
     data.pop("event", None)
+    if kind == "plan_changed":
+        data = _without_plan(data)
     severity, text = _told(kind, data)
     said = {"id": f"{origin.run_id}/{seq}", "type": kind, "severity": severity, "text": text, "data": data}
     return _encode(_finite({**origin.marks(), **happened, **said}))
+
+
+def _without_plan(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A change of plan without the plan, which may be larger than a message should be; its protocol as a digest."""
+    kept = {name: data[name] for name in ("protocol_name", "by", "segment", "text", "loosened") if name in data}
+    return {**kept, "protocol_sha256": hashlib.sha256(str(data.get("protocol_text")).encode()).hexdigest()}
 
 
 def _told(kind: str, data: Mapping[str, Any]) -> tuple[str, str]:
@@ -183,15 +191,10 @@ def _told(kind: str, data: Mapping[str, Any]) -> tuple[str, str]:
             record = data.get("record", {})
             text = f"segment {record.get('segment')}, {record.get('step_id')}, ended by {record.get('ended_by')}"
             return ("warning", text + ", not as written") if record.get("abnormal") else ("info", text)
-        case "stop_requested":
-            return "warning", f"stop asked for by {data.get('by')}"
+        case "stop_requested" | "pause_requested" | "resume_requested" | "skip_requested" | "plan_changed":
+            return _asked_for(kind, data)
         case "instrument_failed":
             return "error", f"{data.get('role')}: {data.get('text')}"
-        case "pause_requested":
-            after = data.get("after")
-            return "warning", f"pause asked for by {data.get('by')}" + (f", after this {after}" if after else "")
-        case "resume_requested" | "skip_requested":
-            return "info", f"{kind.removesuffix('_requested')} asked for by {data.get('by')}"
         case "link_changed":
             severity = "info" if data.get("state") == "connected" else "warning"
             return severity, f"{data.get('role')}: {data.get('text')}"
@@ -205,6 +208,15 @@ def _told(kind: str, data: Mapping[str, Any]) -> tuple[str, str]:
             return "info", f"at open circuit: {data.get('text')}"
         case _:
             return "info", str(data.get("text") or kind.replace("_", " "))
+
+
+def _asked_for(kind: str, data: Mapping[str, Any]) -> tuple[str, str]:
+    """The same of what a person wants."""
+    by, after = data.get("by"), data.get("after")
+    if kind == "plan_changed":
+        return "warning" if data.get("loosened") else "info", f"edited by {by}: {data.get('text')}"
+    severity = "warning" if kind in ("stop_requested", "pause_requested") else "info"
+    return severity, f"{kind.removesuffix('_requested')} asked for by {by}" + (f", after this {after}" if after else "")
 
 
 def cycle(origin: Origin, counted: Cycle) -> bytes:

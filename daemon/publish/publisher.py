@@ -21,7 +21,7 @@ from typing import Any, Self, TypeVar
 
 from daemon.clock import Clock, real_second
 from daemon.publish import payloads
-from daemon.publish.cursors import STATION_FILE_NAME, Cursors
+from daemon.publish.cursors import Cursors
 from daemon.publish.outbox import MESSAGES_A_BATCH, Batch, Outbox
 from daemon.publish.outlet import Outlet, OutletLostError, Sender
 from daemon.publish.payloads import Message
@@ -30,6 +30,7 @@ from daemon.publish.topics import StationTopics
 from daemon.store.errors import StoreError
 from daemon.store.reading import read_header
 from daemon.store.records import RUN_FILE_NAME, RunHeader
+from daemon.store.station_tables import STATION_FILE_NAME
 
 TURN_EVERY_REAL_SECOND = 0.1
 """What is stored at a faster beat goes out together, so that a fast simulation isn't slowed by who listens."""
@@ -125,6 +126,9 @@ class Publisher:
             ValueError: the rig's name can't be a level of a topic.
         """
         if run_directory in self._followed:
+            for feed in self._feeds:
+                if feed.outbox.header.run_id == header.run_id:
+                    self._thread.submit(_begin, feed.outbox)
             self.nudge()
             return
         self._followed.add(run_directory)

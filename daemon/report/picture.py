@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec
 from matplotlib.ticker import MaxNLocator
 
+from daemon.calibration_facts import has_expired
 from daemon.cell_rows import Floats
 from daemon.cycles import numbers_of
 from daemon.events import SegmentRecord
@@ -326,6 +327,22 @@ def _legend(
     drawn.get_frame().set(linewidth=0.0, facecolor="white", alpha=0.85)
 
 
+def _closed_with(run: RunData) -> list[str]:
+    """What is said of how the jig was closed, each as it was said; and that the calibration had ended."""
+    fixture = run.metadata["fixture"]
+    newton_metre, newton, pascal = (
+        fixture.get(key) for key in ("torque_newton_metre", "applied_force_newton", "applied_pressure_pa")
+    )
+    said = [
+        "" if newton_metre is None else f"torque {newton_metre:g} N·m",
+        "" if newton is None else f"force stated {newton:g} N",
+        "" if pascal is None else f"pressure stated {pascal / 1e6:g} MPa",
+    ]
+    if has_expired(run.result.header):
+        said.append(f"calibration ended {run.result.header.pressure_calibration['valid_until']}")
+    return said
+
+
 def _title(figure: Figure, run: RunData) -> None:
     header, result = run.result.header, run.result
     protocol = PurePath(header.protocol_name).stem
@@ -336,6 +353,7 @@ def _title(figure: Figure, run: RunData) -> None:
         facts.append(result.outcome)
     if header.without_acceptance:
         facts.append(f"without acceptance: {header.without_acceptance}")
+    facts += _closed_with(run)
     figure.text(LEFT, 0.921, "   ·   ".join(fact for fact in facts if fact), fontsize=8.5, color=FAINT, va="center")
     if run.is_simulated:
         figure.text(

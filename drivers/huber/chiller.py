@@ -102,6 +102,9 @@ class HuberChiller:
         what = f"host-loss watchdog, {timeout_second:g} s, {safe_celsius:g} °C"
         raise RefusedError(self.name, what, 0, "no PB variable sets one")
 
+    async def disarm_watchdog(self) -> None:
+        """There is none that could be."""
+
     async def read_watchdog(self) -> HostLossWatchdog | None:
         """None: there is none that can be asked for."""
         return None

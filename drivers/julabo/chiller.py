@@ -148,6 +148,9 @@ class JulaboChiller:
         what = f"host-loss watchdog, {timeout_second:g} s, {safe_celsius:g} °C"
         raise RefusedError(self.name, what, 0, "it is set in the unit's menu, where it has one")
 
+    async def disarm_watchdog(self) -> None:
+        """There is none that could be."""
+
     async def read_watchdog(self) -> HostLossWatchdog | None:
         """None: it can't be asked."""
         return None

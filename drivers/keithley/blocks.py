@@ -4,6 +4,7 @@ Blocks: 2461-901-01 Rev A, section 6, cross-checked with 2450-901-01 Rev B; thei
 hardware yet [unverified].
 """
 
+from drivers.keithley.ladder import BAND_LIST, CURRENT_LIST
 from drivers.keithley.programs import (
     LEVEL_LIST,
     OVER_CURRENT,
@@ -15,10 +16,16 @@ from drivers.keithley.programs import (
     limit_ampere,
     row_bound,
     ticks_per_row,
+    uses_scratch,
 )
 from drivers.roles import CLAMPED_FRACTION, SegmentMode, SegmentProgram
 
 _OTHER_LIMIT_VOLT = 10.0
+
+_LISTS = {SegmentMode.SCAN: (LEVEL_LIST,), SegmentMode.POWER: (CURRENT_LIST, BAND_LIST)}
+"""The configuration lists of which the first point is recalled before the output is on."""
+_AFTER_ROW = {SegmentMode.SCAN: "step", SegmentMode.POWER: "fit"}
+"""Where the model goes after a row that ends nothing, if not to the next wait."""
 
 Block = tuple[str, str]
 """A label, empty for none, and the command with `{n}` for its number and `{label}` for that of another."""
@@ -31,25 +38,56 @@ def block_group(token: str, program: SegmentProgram, *, measure_word: str = "MEA
     `measure_word` is MEAS, or MDIG where a firmware no longer knows that.
     """
     kept = buffer_name(token, program)
-    ticks, scans = ticks_per_row(program), program.mode is SegmentMode.SCAN
-    blocks: list[Block] = [("", f'CONF:REC {{n}},"{LEVEL_LIST}",1')] if scans else []
+    ticks, after_row = ticks_per_row(program), _AFTER_ROW.get(program.mode, "wait")
+    scratch = _measure(measure_word, SCRATCH_BUFFER)
+    blocks: list[Block] = [("", f'CONF:REC {{n}},"{name}",1') for name in _LISTS.get(program.mode, ())]
     blocks += [("", "SOUR:STAT {n},ON"), ("", "NOT {n},1"), ("wait", "WAIT {n},TIM1")]
     if ticks > 1:
         blocks += [("", "BRAN:ONCE {n},{keep}"), ("", f"BRAN:COUN {{n}},{ticks},{{scratch}}")]
     blocks += [("keep", _measure(measure_word, kept)), *_ends(program, "keep", "off")]
-    blocks += [("", f"BRAN:COUN {{n}},{row_bound(program)},{{{'step' if scans else 'wait'}}}")]
-    if ticks > 1 or scans:
+    blocks += [("", f"BRAN:COUN {{n}},{row_bound(program)},{{{after_row}}}")]
+    if uses_scratch(program) or after_row != "wait":
         blocks += [("", "BRAN:ALW {n},{off}")]
-    if scans:
+    if program.mode is SegmentMode.SCAN:
         blocks += [("step", f'CONF:NEXT {{n}},"{LEVEL_LIST}"'), ("", "BRAN:ALW {n},{wait}")]
+    if program.mode is SegmentMode.POWER:
+        blocks += [*_fits("keep", "fit"), ("", "BRAN:ALW {n},{wait}")]
     if ticks > 1:
-        blocks += [("scratch", _measure(measure_word, SCRATCH_BUFFER))]
-        blocks += [*_ends(program, "scratch", "last"), ("", "BRAN:ALW {n},{wait}")]
+        fits = _fits("scratch") if program.mode is SegmentMode.POWER else ()
+        blocks += [("scratch", scratch), *_ends(program, "scratch", "last"), *fits, ("", "BRAN:ALW {n},{wait}")]
+    if program.mode is SegmentMode.POWER:
+        blocks += [*_climb(program, scratch, "down", "NEXT", "BEL"), *_climb(program, scratch, "up", "PREV", "ABOV")]
+    if uses_scratch(program):
         blocks += [("last", _measure(measure_word, kept))]
     blocks += [("off", "SOUR:STAT {n},OFF")]
     numbers = {label: number for number, (label, _) in enumerate(blocks, 1) if label}
     commands = (f":TRIG:BLOC:{text.format(n=number, **numbers)}" for number, (_, text) in enumerate(blocks, 1))
     return CommandGroup("trigger model", (':TRIG:LOAD "Empty"', *commands))
+
+
+def _fits(measured: str, label: str = "") -> list[Block]:
+    """Whether a power's voltage has left the band of its current, by a reading."""
+    return [
+        (label, f"BRAN:LIM:DYN {{n}},BEL,1,{{down}},{{{measured}}}"),
+        ("", f"BRAN:LIM:DYN {{n}},ABOV,1,{{up}},{{{measured}}}"),
+    ]
+
+
+def _climb(program: SegmentProgram, measure: str, label: str, which: str, beyond: str) -> list[Block]:
+    """Rung by rung in one direction until the voltage is in the band; a row may be due meanwhile, and is late then.
+
+    It can't go round in circles: beyond the last rung either way lie the segment's own ends, which are tested at each.
+    One list a block: of old firmware these blocks take no second one.
+    """
+    measured = f"{label}_reads"
+    return [
+        (label, f'CONF:{which} {{n}},"{CURRENT_LIST}"'),
+        ("", f'CONF:{which} {{n}},"{BAND_LIST}"'),
+        (measured, measure),
+        *_ends(program, measured, "last"),
+        ("", f"BRAN:LIM:DYN {{n}},{beyond},1,{{{label}}},{{{measured}}}"),
+        ("", "BRAN:ALW {n},{wait}"),
+    ]
 
 
 def _measure(measure_word: str, buffer: str) -> str:

@@ -7,10 +7,12 @@ run on hardware yet [unverified]. The trigger model that runs the segment is in 
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from drivers.keithley import ladder
 from drivers.keithley.limits import LONGEST_TIMER_SECOND
-from drivers.roles import PotentiostatLimits, SegmentMode, SegmentProgram
+from drivers.roles import LEAST_POWER_VOLT, PotentiostatLimits, SegmentMode, SegmentProgram
 
 SCRATCH_BUFFER = "defbuffer2"
 """Where readings go that only test the limits."""
@@ -28,12 +30,18 @@ OVER_CURRENT = 1.1
 """A current this many times the limit ends a segment that holds a voltage."""
 
 LEVELS_PER_MESSAGE = 20
+RUNGS_PER_MESSAGE = 10
 
+_LISTS_OF_A_POWER = (
+    (":SOUR:CONF:LIST", f'"{ladder.CURRENT_LIST}"'),
+    (":SENS:CONF:LIST", f'"{ladder.BAND_LIST}"'),
+)
 _TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,26}")
 _SMALLEST_BUFFER = 10
 _WHOLE = 1e-9
 _SMALLEST_STEP_VOLT = 1e-6
 _PROTECTION_VOLT = (2, 5, 10, 20, 40)
+_NPLC_OF_A_POWER = 1.0
 _NPLC_BY_CUTOFF = ((1.0, 5.0), (0.2, 1.0), (0.0, 0.1))
 
 
@@ -87,7 +95,7 @@ def buffer_name(token: str, program: SegmentProgram) -> str:
 
 def holds_voltage(program: SegmentProgram) -> bool:
     """Whether a voltage is sourced and the current measured."""
-    return program.mode is not SegmentMode.CURRENT
+    return program.mode not in {SegmentMode.CURRENT, SegmentMode.POWER}
 
 
 def held_volt(program: SegmentProgram) -> float:
@@ -144,6 +152,17 @@ def _check_current(program: SegmentProgram, limits: PotentiostatLimits) -> None:
     if program.until_voltage_volt is not None:
         _within("until_voltage_volt", program.until_voltage_volt, program.lower_guard_volt, program.upper_guard_volt)
         _within("current_ampere of a segment until a voltage", abs(program.current_ampere), 1e-12, most_ampere)
+    if program.mode is SegmentMode.POWER:
+        _check_power(program, limits)
+
+
+def _check_power(program: SegmentProgram, limits: PotentiostatLimits) -> None:
+    watt, volt = program.power_watt, program.lowest_volt
+    _within("lowest voltage of a power", volt, LEAST_POWER_VOLT, program.highest_volt * (1 - _WHOLE))
+    size, largest = math.nan if watt is None else abs(watt), abs(program.current_ampere)
+    _within("power_watt at the lowest voltage", size / volt, largest * (1 - _WHOLE), largest * (1 + _WHOLE))
+    _within("sign of power_watt", math.copysign(1.0, watt or 0.0) * program.current_ampere, 1e-12, math.inf)
+    _within("steps of the current", ladder.rung_count(program), 1, limits.level_count)
 
 
 def _check_held(program: SegmentProgram, limits: PotentiostatLimits) -> None:
@@ -194,6 +213,11 @@ def has_timer(program: SegmentProgram) -> bool:
 def ticks_per_row(program: SegmentProgram) -> int:
     """How many tests of the limits there are for each row."""
     return round(program.sampling_second / program.cutoff_second)
+
+
+def uses_scratch(program: SegmentProgram) -> bool:
+    """Whether there are readings beside the kept ones."""
+    return ticks_per_row(program) > 1 or program.mode is SegmentMode.POWER
 
 
 def range_ampere(program: SegmentProgram, limits: PotentiostatLimits) -> float:
@@ -248,6 +272,7 @@ def segment_groups(
         _measure_group(program, limits),
         CommandGroup("relative offset", (f":SENS:{sensed}:REL:STAT OFF",), may_be_unknown=True),
         *(_level_groups(program, limits) if program.mode is SegmentMode.SCAN else ()),
+        *(_rung_groups(program) if program.mode is SegmentMode.POWER else ()),
         _buffer_group(token, program, exists=buffer_exists),
         _timer_group(program),
     )
@@ -324,6 +349,9 @@ def _voltage_source_group(program: SegmentProgram, limits: PotentiostatLimits, t
 
 def _measure_group(program: SegmentProgram, limits: PotentiostatLimits) -> CommandGroup:
     line_cycles = next(nplc for cutoff, nplc in _NPLC_BY_CUTOFF if program.cutoff_second >= cutoff)
+    if program.mode is SegmentMode.POWER:
+        # At its start every rung may be measured on, one after the other.
+        line_cycles = min(line_cycles, _NPLC_OF_A_POWER)
     holds = holds_voltage(program)
     sensed = "CURR" if holds else "VOLT"
     return CommandGroup(
@@ -373,13 +401,61 @@ def _level_groups(program: SegmentProgram, limits: PotentiostatLimits) -> tuple[
     return tuple(groups)
 
 
+def _rung_groups(program: SegmentProgram) -> tuple[CommandGroup, ...]:
+    """The ladder of a power as two configuration lists of the same length, and each rung recalled once to prove it.
+
+    A point of a list holds all settings of its side. The upper limit of a band is sent first, so that no band is ever
+    upside down.
+    """
+    steps, limit_volt = ladder.rungs(program), voltage_limit(program)
+    (source, amperes), (sense, bands) = _LISTS_OF_A_POWER
+    band = ":CALC2:VOLT:LIM1"
+    groups = [
+        CommandGroup("old currents", (f"{source}:DEL {amperes}",), may_fail=True),
+        CommandGroup("old bands", (f"{sense}:DEL {bands}",), may_fail=True),
+        CommandGroup(
+            "new rungs",
+            (f"{source}:CRE {amperes}", f"{sense}:CRE {bands}", f"{band}:STAT ON"),
+            (Check(f"{band}:STAT?", 1),),
+        ),
+    ]
+    for first in range(0, len(steps), RUNGS_PER_MESSAGE):
+        part = steps[first : first + RUNGS_PER_MESSAGE]
+        commands = tuple(
+            command
+            for rung in part
+            for command in (
+                f":SOUR:CURR {_text(rung.current_ampere)}",
+                f"{source}:STOR {amperes}",
+                f"{band}:UPP {_text(rung.upper_volt)}",
+                f"{band}:LOW {_text(rung.lower_volt)}",
+                f"{sense}:STOR {bands}",
+            )
+        )
+        sizes = tuple(Check(f"{side}:SIZE? {name}", first + len(part)) for side, name in _LISTS_OF_A_POWER)
+        groups.append(CommandGroup("rungs", commands, sizes))
+    for first in range(0, len(steps), RUNGS_PER_MESSAGE):
+        part = steps[first : first + RUNGS_PER_MESSAGE]
+        checks = [check for at, rung in enumerate(part, first + 1) for check in _rung_checks(at, rung, limit_volt)]
+        groups.append(CommandGroup("rungs as stored", (), tuple(checks)))
+    return (*groups, CommandGroup("first rung", (), tuple(_rung_checks(1, steps[0], limit_volt))))
+
+
+def _rung_checks(number: int, rung: ladder.Rung, limit_volt: float) -> Iterator[Check]:
+    (source, amperes), (sense, bands) = _LISTS_OF_A_POWER
+    yield Check(f"{source}:REC {amperes},{number};:SOUR:CURR?", rung.current_ampere)
+    yield Check(":SOUR:CURR:VLIM?", limit_volt)
+    yield Check(f"{sense}:REC {bands},{number};:CALC2:VOLT:LIM1:LOW?", rung.lower_volt)
+    yield Check(":CALC2:VOLT:LIM1:UPP?", rung.upper_volt)
+
+
 def _buffer_group(token: str, program: SegmentProgram, *, exists: bool) -> CommandGroup:
     rows, name = buffer_rows(program), buffer_name(token, program)
     create = f':TRAC:POIN {rows},"{name}"' if exists else f':TRAC:MAKE "{name}",{rows},STAN'
     scratch = (f':TRAC:CLE "{SCRATCH_BUFFER}"', f':TRAC:FILL:MODE CONT,"{SCRATCH_BUFFER}"')
     return CommandGroup(
         "buffer",
-        (create, f':TRAC:FILL:MODE ONCE,"{name}"', *(scratch if ticks_per_row(program) > 1 else ())),
+        (create, f':TRAC:FILL:MODE ONCE,"{name}"', *(scratch if uses_scratch(program) else ())),
         (Check(f':TRAC:POIN? "{name}"', rows), Check(f':TRAC:ACT? "{name}"', 0)),
     )
 

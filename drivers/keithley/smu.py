@@ -15,8 +15,9 @@ from drivers.errors import (
     RefusedError,
     WrongInstrumentError,
 )
-from drivers.keithley import blocks, codec, programs
+from drivers.keithley import blocks, codec, inspecting, programs
 from drivers.keithley.programs import Check, CommandGroup
+from drivers.observation import Observation
 from drivers.roles import Identity, PotentiostatLimits, ReadingBlock, SegmentLook, SegmentProgram, SegmentState
 from drivers.session import Query, Session
 
@@ -94,6 +95,11 @@ class KeithleySMU:
         """Open (or reopen) the link and identify. Raises `WrongInstrumentError`, also for another command language."""
         async with self._turn:
             return await self._connect()
+
+    async def inspect(self) -> tuple[Observation, ...]:
+        """Terminals, output, off-states and interlock as they are; changes nothing."""
+        async with self._turn:
+            return await inspecting.inspect(self._session, self._terminals)
 
     async def start_segment(self, token: str, program: SegmentProgram, *, again: bool = False) -> float:
         """Program, verify and start; the second at which it was started, NaN when another connection started it.

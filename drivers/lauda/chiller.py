@@ -137,6 +137,11 @@ class LaudaChiller:
             float(math.floor(timeout_second)), round(safe_celsius, 2), keeps_cooling=self._safe_mode_is_activated
         )
 
+    async def disarm_watchdog(self) -> None:
+        """Switch it off, read back; a unit without one is left alone."""
+        if await self._ask_if_known(TIMEOUT):
+            await self._set_timeout(0)
+
     async def read_watchdog(self) -> HostLossWatchdog | None:
         """The watchdog as it is set now; None when it is off or the unit has none."""
         timeout_second = await self._ask_if_known(TIMEOUT)

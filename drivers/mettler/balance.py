@@ -181,11 +181,13 @@ class MettlerBalance:
         return line
 
     async def _ask_text(self, command: str) -> str:
-        """The text that answers; weights that come before are passed over."""
+        """The text that answers; weights that come before, and late answers to other commands, are passed over."""
         self._send(command)
         for _ in range(MOST_LINES):
             line = await self._next_line(command)
             if not line or codec.is_weight(line) or line in codec.SYNTAX_ERRORS:
+                continue
+            if codec.answers_another(line, command):
                 continue
             try:
                 return codec.text(line, command)

@@ -53,6 +53,12 @@ def is_weight(line: str) -> bool:
     return line.startswith("S ")
 
 
+def answers_another(line: str, command: str) -> bool:
+    """Whether a line is a whole text that answers another command: one that was sent earlier."""
+    found = _TEXT.fullmatch(line)
+    return found is not None and found[1] != command
+
+
 def text(line: str, command: str) -> str:
     r"""The text in a reply such as `I4 A "B012345678"`. Raises `ValueError`."""
     found = _TEXT.fullmatch(line)

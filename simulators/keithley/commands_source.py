@@ -283,6 +283,7 @@ def _enter_lists(
 ) -> None:
     def create(instrument: Instrument, call: Call) -> None:
         lists(instrument).create(call.text(0))
+        instrument.forget_place(call.text(0))
 
     def store(instrument: Instrument, call: Call) -> None:
         values = instrument.settings.group(lists(instrument).group)
@@ -302,6 +303,8 @@ def _enter_lists(
     def delete(instrument: Instrument, call: Call) -> None:
         instrument.require_idle()
         lists(instrument).delete(call.text(0), _index(call))
+        if _index(call) is None:
+            instrument.forget_place(call.text(0))
 
     def query(instrument: Instrument, call: Call) -> str:
         values = lists(instrument).recall(call.text(0), _index(call) or 1)

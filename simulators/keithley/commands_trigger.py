@@ -169,9 +169,14 @@ def _read_follow(instrument: Instrument, call: Call, *, step: int) -> Block:
 
 
 def _must_exist(instrument: Instrument, names: list[str]) -> None:
+    """Each a list there is; of two, one of the source and one of the sense side [manual 2461A]."""
+    kinds = []
     for name in names:
-        if name not in instrument.source_lists.names():
+        kinds.append(name in instrument.source_lists.names())
+        if not kinds[-1]:
             instrument.sense_lists.get(name)
+    if len(set(kinds)) < len(kinds):
+        raise CommandError(*SETTINGS_CONFLICT)
 
 
 def _read_log(_instrument: Instrument, call: Call) -> Block:

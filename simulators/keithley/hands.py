@@ -35,7 +35,7 @@ class Hands(Protocol):
         ...
 
     def dynamic_limits(self, limit: int) -> tuple[float, float]:
-        """The limits of `:CALC2` for what is measured."""
+        """The limits of `:CALC2` for what is measured; NaN while they are off."""
         ...
 
     def log(self, code: int, text: str, kind: EventKind) -> None:

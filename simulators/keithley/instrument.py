@@ -1,5 +1,6 @@
 """The instrument behind the wire: settings, output, readings and time; knows no message."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -370,16 +371,20 @@ class Instrument:
         return round(self.settings.number(key) * 1e9) if name.startswith("SOUR") else 0
 
     def dynamic_limits(self, limit: int) -> tuple[float, float]:
-        """The limits of `:CALC2` for what is measured."""
+        """The limits of `:CALC2` for what is measured; NaN, which nothing meets, while they are off [unverified]."""
         key = f"CALC2:{self.settings.word('SENS:FUNC')}:LIM{limit}"
+        if not self.settings.flag(f"{key}:STAT"):
+            return math.nan, math.nan
         return self.settings.number(f"{key}:LOW"), self.settings.number(f"{key}:UPP")
 
     def recall(self, name: str, index: int | None, step: int) -> None:
         """Recall a point of a configuration list; without an index the next one after the last recalled."""
         lists = self.source_lists if name in self.source_lists.names() else self.sense_lists
         if index is None:
-            size = len(lists.get(name))
-            index = (self._recalled.get(name, 0) + step - 1) % max(size, 1) + 1
+            size = max(len(lists.get(name)), 1)
+            # Of a list from which nothing was recalled yet, the first is the next one, and the last the previous.
+            last = self._recalled.get(name, 0 if step > 0 else size + 1)
+            index = (last + step - 1) % size + 1
         try:
             values = lists.recall(name, index)
         except CommandError as error:
@@ -388,6 +393,10 @@ class Instrument:
         self._recalled[name] = index
         self.settings.restore(values)
         self.settings_changed()
+
+    def forget_place(self, name: str) -> None:
+        """A list of this name is new or gone: nothing was recalled from it."""
+        self._recalled.pop(name, None)
 
     def model_changed(self, state: str, reason: str, block: int) -> None:
         """The model has started or ended."""

@@ -1,5 +1,6 @@
-"""The four leads between an instrument and the cell; the two that carry current can be exchanged."""
+"""The four leads between an instrument and the cell; the two that carry current, or all, can be exchanged."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -9,11 +10,12 @@ from simulators.device import CellUnderTest, Forecast
 
 
 class Leads:
-    """The cell as the instrument meets it. Its sense leads are always right; it fits `CellUnderTest`."""
+    """The cell as the instrument meets it; it fits `CellUnderTest`."""
 
     def __init__(self, cell: CellUnderTest) -> None:
         self._cell = cell
         self._sign = 1.0
+        self._sense_sign = 1.0
 
     @property
     def exchanged(self) -> bool:
@@ -25,6 +27,15 @@ class Leads:
         if is_exchanged != self.exchanged:
             self._sign = -self._sign
             self._cell.set_current(-self._cell.current_ampere)
+
+    @property
+    def sense_exchanged(self) -> bool:
+        """Whether the instrument sees the cell's voltage with the other sign."""
+        return self._sense_sign < 0
+
+    @sense_exchanged.setter
+    def sense_exchanged(self, is_exchanged: bool) -> None:
+        self._sense_sign = -1.0 if is_exchanged else 1.0
 
     @property
     def now_ns(self) -> int:
@@ -51,12 +62,13 @@ class Leads:
         self._cell.set_current(self._sign * current_ampere)
 
     def forecast(self, times_ns: NDArray[np.int64]) -> Forecast:
-        """See `CellUnderTest`."""
-        return self._cell.forecast(times_ns)
+        """See `CellUnderTest`; the voltage as the instrument has it."""
+        true = self._cell.forecast(times_ns)
+        return dataclasses.replace(true, voltage_volt=-true.voltage_volt) if self.sense_exchanged else true
 
     def set_voltage(self, voltage_volt: float) -> None:
-        """See `CellUnderTest`."""
-        self._cell.set_voltage(voltage_volt)
+        """See `CellUnderTest`; as the instrument has it."""
+        self._cell.set_voltage(self._sense_sign * voltage_volt)
 
     def forecast_current(self, times_ns: NDArray[np.int64]) -> NDArray[np.float64]:
         """See `CellUnderTest`; as the instrument has it."""
@@ -65,11 +77,11 @@ class Leads:
     def current_at_voltage(self, voltage_volt: float) -> float:
         """See `CellUnderTest`; as the instrument has it.
 
-        With exchanged leads no current holds a voltage: whatever is tried makes it worse, so it is without bound.
+        With force against sense no current holds a voltage: whatever is tried makes it worse, so it is without bound.
         """
-        needed_ampere = self._cell.current_at_voltage(voltage_volt)
-        if not self.exchanged:
-            return needed_ampere
+        needed_ampere = self._cell.current_at_voltage(self._sense_sign * voltage_volt)
+        if self.exchanged == self.sense_exchanged:
+            return self._sign * needed_ampere
         return math.copysign(math.inf, needed_ampere - self._cell.current_ampere)
 
     def advance_to(self, time_ns: int) -> None:

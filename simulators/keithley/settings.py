@@ -118,7 +118,7 @@ def _sense_settings(model: Model) -> list[Setting]:
 
 
 def _other_settings() -> list[Setting]:
-    big = 9.9e37
+    big = 9.999_99e11
     settings = [
         Setting("FORM:DATA", Word(("ASCii", "REAL", "SREal")), "free", ":FORMat[:DATA]"),
         Setting("FORM:PREC", Number(0, 0, 16, whole=True), "free", ":FORMat:ASCii:PRECision"),

@@ -117,6 +117,16 @@ class KeithleySMU:
         self.instrument.rewired()
 
     @property
+    def reverse_leads(self) -> bool:
+        """The fault of all four leads exchanged at the cell: it is connected the wrong way round."""
+        return self._leads.exchanged and self._leads.sense_exchanged
+
+    @reverse_leads.setter
+    def reverse_leads(self, is_exchanged: bool) -> None:
+        self._leads.exchanged = self._leads.sense_exchanged = is_exchanged
+        self.instrument.rewired()
+
+    @property
     def busy(self) -> bool:
         """Whether a trigger model runs, or `:TRIG:STAT?` still shows so."""
         return self.instrument.busy

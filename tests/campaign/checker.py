@@ -3,6 +3,7 @@
 P1 safe · P2 no lost row · P3 no false row · P4 honest gap · P5 resume right · P6 isolation.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,13 +30,15 @@ class Expected:
     """What a schedule allows.
 
     `steps` are the ids of the plan's steps in the order in which they are to be executed. `may_excurse`: a fault itself
-    drives the cell out of its window. `may_stay_on`: the output cannot be switched off, and the run must say so.
+    drives the cell out of its window. `is_reversed`: its leads are exchanged, so that what is asked to go in goes out.
+    `may_stay_on`: the output cannot be switched off, and the run must say so.
     `longest_hole_second`: between two rows of pressure without a gap row between them.
     """
 
     outcomes: frozenset[str]
     steps: tuple[str, ...]
     may_excurse: bool = False
+    is_reversed: bool = False
     may_stay_on: bool = False
     longest_hole_second: float = LONGEST_STEP_SECOND
 
@@ -62,9 +65,11 @@ def safe(evidence: Evidence, expected: Expected) -> Iterator[str]:
         yield f"P1 {len(excursions)} excursions, the first at {excursions[0]['bench_second']} s"
     ends = evidence.lines("end")
     state = ends[-1]["instruments"]["potentiostat"] if ends else {"output": "unknown", "relay": "unknown"}
-    switched = [line["event"] for line in evidence.bench if line["event"] in {"output", "power_cycle"}]
-    # Back from a power failure a 0 V source is at the cell until somebody connects: the run was over by then.
-    is_back = state["output"] == "off" and switched[-1:] == ["power_cycle"] and evidence.outcome != "unfinished"
+    switched = [line for line in evidence.bench if line["event"] in {"output", "power_cycle"}]
+    back_second = max((line["bench_second"] for line in switched if line["event"] == "power_cycle"), default=math.inf)
+    nobody_came = bool(switched) and switched[-1]["bench_second"] == back_second
+    # Back from a power failure a 0 V source is at the cell until somebody connects: the run was over, or held, by then.
+    is_back = state["output"] == "off" and nobody_came and evidence.outcome != "unfinished"
     if (state["output"], state["relay"]) != ("off", "open") and not is_back:
         if not expected.may_stay_on:
             yield f"P1 in the end the output is {state['output']} and the relay {state['relay']}"
@@ -147,9 +152,10 @@ def charge(evidence: Evidence, expected: Expected) -> Iterator[str]:
     ends = evidence.lines("end")
     if not ends or evidence.outcome != "completed":
         return
-    for word, sign in (("in", 1), ("out", -1)):
-        true_coulomb = ends[-1][f"charge_{word}_coulomb"]
-        said = [record for record in evidence.segments if record.charge_ampere_hour * sign > 0]
+    ways = {"in": (1,), "out": (-1,)} if not expected.is_reversed else {"in or out": (1, -1)}
+    for word, signs in ways.items():
+        true_coulomb = sum(ends[-1][f"charge_{way}_coulomb"] for way in word.split(" or "))
+        said = [record for record in evidence.segments if np.sign(record.charge_ampere_hour) in signs]
         said_coulomb = 3600 * sum(abs(record.charge_ampere_hour) for record in said)
         rows = evidence.streams["cell"]
         most = float(np.nanmax(np.abs(rows["current_ampere"]))) if len(rows) else 0.0

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from daemon.events import SegmentEnded, SegmentRecord
+from daemon.preflight import PREFLIGHT
 from daemon.resuming import RECOVERY
 from daemon.rig import segment_token
 from daemon.run_state import Run
@@ -59,7 +60,7 @@ class Evidence:
     def done(self) -> tuple[str, ...]:
         """The steps that were executed, in order: a step that went on after a break once, rests to recover left out."""
         records = [record for record in self.segments if not record.continues]
-        return tuple(record.step_id for record in records if not record.step_id.endswith(RECOVERY))
+        return tuple(record.step_id for record in records if not record.step_id.endswith((RECOVERY, PREFLIGHT)))
 
     @property
     def segments(self) -> list[SegmentRecord]:

@@ -205,7 +205,8 @@ class Laboratory:
                 self._holding = None
                 return "held"
             with contextlib.suppress(OSError):
-                if self.ask("status")[0]["state"] not in {"running", "ending"}:
+                rig = self.ask("status")[0]
+                if rig["state"] not in {"running", "ending"} and not rig.get("is_tried_again"):
                     return "idle"
         return "died"
 

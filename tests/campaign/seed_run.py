@@ -66,9 +66,10 @@ def run_seed(seed: int, only: tuple[str, ...] = (), *, keep: bool = False, below
         expected = Expected(
             schedule.outcomes,
             protocol.steps,
-            schedule.may_excurse,
-            schedule.may_stay_on,
-            schedule.longest_hole_second,
+            may_excurse=schedule.may_excurse,
+            is_reversed=any(fault["kind"] == "reverse_current" for fault in schedule.faults),
+            may_stay_on=schedule.may_stay_on,
+            longest_hole_second=schedule.longest_hole_second,
         )
         outcome = evidence.outcome
         found += violations(evidence, expected)
@@ -94,6 +95,8 @@ def _carry_out(laboratory: Laboratory, protocol: str, schedule: Schedule) -> Ite
     for deed in schedule.deeds:
         if _await(laboratory, deed, crashes):
             yield from _do(laboratory, deed)
+    # A hold for a deed that was not done any more would end the next wait.
+    laboratory.release()
     before_second = -1.0
     for _ in range(LEAVES_AT_MOST):
         state = laboratory.wait(None)

@@ -2,20 +2,121 @@
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from daemon.recover import unfinished_runs
+from daemon.service import owned
+from daemon.station import load_station
+from daemon.station_file import StationFile
+from daemon.store.errors import StoreError
+from drivers.registry import OURS
+from protocols.errors import errors_in
+from tests.support.at_hand import DUMMY_OHM, of_station, simulated
+from tests.support.desks import transports_of
+
 BENCH_FILE = Path(__file__).parents[2] / "config" / "bench" / "potentiostat_only.yaml"
 SMU_MODELS = ("2450", "2460", "2461")
 NANOSECOND = 1e-9
+
+
+AT_STATION, WITH_DUMMY = "at_station", "with_dummy"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("presscell")
+    group.addoption("--station", type=Path, help="Ask the instruments of this station file instead of simulators.")
+    group.addoption("--with-dummy", type=float, metavar="OHM", help="And drive a current: resistors hang on the leads.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"{AT_STATION}: what it asks of an instrument is as harmless on a real bench")
+    config.addinivalue_line("markers", f"{WITH_DUMMY}: drives a current, on a bench only through a resistor")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """At a station leave out what needs the faults of a simulator, and what drives a current nobody asked for."""
+    if config.getoption("station") is None:
+        return
+    left_out = {} if config.getoption("with_dummy") else {WITH_DUMMY}
+    kept = [item for item in items if item.get_closest_marker(AT_STATION) and not _has(item, left_out)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
+    if config.getoption("station") is None:
+        return None
+    return "at a station: what needs a simulator, and without --with-dummy what drives a current, is deselected"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    for fixture, on_dummy in (("at_hand", False), ("on_dummy", True)):
+        if fixture in metafunc.fixturenames:
+            metafunc.parametrize(fixture, _instruments(metafunc.config, on_dummy=on_dummy))
+
+
+def _has(item: pytest.Item, marks: set[str]) -> bool:
+    return any(item.get_closest_marker(mark) for mark in marks)
+
+
+def _instruments(config: pytest.Config, *, on_dummy: bool) -> list[Any]:
+    """Each makes an instrument at hand: of the station, or every driver on every cable."""
+    roles = {"potentiostat"} if on_dummy else {driver.role for driver in OURS}
+    if (path := config.getoption("station")) is None:
+        names = [driver.about.name for driver in OURS if driver.role in roles]
+        return [
+            pytest.param(partial(simulated, name, cable, on_dummy=on_dummy), id=f"{name}-{cable}")
+            for name in names
+            for cable in transports_of(name)
+        ]
+    return [
+        pytest.param(partial(of_station, f"{rig}.{role}", role, said), id=f"{rig}.{role}")
+        for rig, settings in _station(path).rigs.items()
+        for role, said in settings.instruments.items()
+        if role in roles
+    ]
+
+
+@functools.cache
+def _station(path: Path) -> StationFile:
+    file = load_station(path.read_text(), str(path))
+    if errors_in(file.problems):
+        raise pytest.UsageError("\n".join(map(str, file.problems)))
+    return file
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _station_is_free(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No daemon serves the station meanwhile, and no run was left on it."""
+    path = request.config.getoption("station")
+    if path is None:
+        yield
+        return
+    data = Path(_station(path).station.data)
+    try:
+        with owned(data):
+            if left := unfinished_runs(data).left:
+                pytest.exit(f"{left[0].name} is an unfinished run; end it first", returncode=4)
+            yield
+    except StoreError as error:
+        pytest.exit(str(error), returncode=4)
+
+
+@pytest.fixture
+def dummy_ohm(request: pytest.FixtureRequest) -> float:
+    """What hangs on the leads of potentiostats."""
+    return request.config.getoption("with_dummy") or DUMMY_OHM
 
 
 @dataclass

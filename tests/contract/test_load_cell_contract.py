@@ -246,30 +246,6 @@ async def test_silence_gives_no_rows_and_a_lost_cable_an_error(bench):
         await load_cell.read()
 
 
-@pytest.mark.parametrize("driver", ASKED)
-@pytest.mark.parametrize("behaviour", ["mute", "late", "garbled", "half", "cut"])
-@on_a_cable
-async def test_a_bad_reply_is_no_row_and_closes_the_link(bench, behaviour):
-    load_cell = await connected(bench, timeout_second=SHORT_REAL_SECOND)
-    bench.far_end.behaviour = behaviour
-    expected = {"cut": LinkLostError, "garbled": BadReplyError}.get(behaviour, (NoReplyError, BadReplyError))
-    with pytest.raises(expected):
-        await load_cell.read()
-    with pytest.raises(LinkLostError):
-        await load_cell.read()
-    if behaviour == "cut" and bench.transport == "pty":
-        with pytest.raises(DriverError):
-            await load_cell.connect()
-        return
-    bench.far_end.behaviour = "whole"
-    bench.device.upset = Upset(added_newton=-300.0)
-    bench.pass_second(5.0)
-    await load_cell.connect()
-    block = await load_cell.read()
-    assert block.displayed[0] == pytest.approx(bench.kilogram - 300 * KILOGRAM_PER_NEWTON, abs=0.2)
-    await load_cell.close()
-
-
 @pytest.mark.parametrize("driver", ["mettler.sics"])
 @pytest.mark.parametrize("behaviour", ["mute", "garbled", "half", "cut"])
 @on_a_cable

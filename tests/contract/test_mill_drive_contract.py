@@ -1,6 +1,7 @@
 """The drivers of mill drives against their simulators, over a pseudo-terminal and TCP, on every kind of cable."""
 
 import asyncio
+from contextlib import contextmanager
 from functools import wraps
 
 import pytest
@@ -22,9 +23,9 @@ from simulators.ls_drive import LsDrive
 from simulators.mill import Mill
 from simulators.modbus_rtu import crc16
 from tests.support.byte_cables import FarEnd
+from tests.support.desks import SHORT_REAL_SECOND, set_timeouts
 
 PATIENCE_REAL_SECOND = 10.0
-SHORT_REAL_SECOND = 0.2
 DRIVERS = ("ls.ig5a", "ls.s100", "delta.vfd")
 TRANSPORTS = ("tcp", "pty")
 
@@ -96,6 +97,14 @@ def on_a_cable(test):
             await test(laid=laid, **words)
 
     return run
+
+
+@contextmanager
+def impatient(mill):
+    """For a while, a reply that does not come is not waited for long."""
+    set_timeouts(mill, SHORT_REAL_SECOND)
+    yield
+    set_timeouts(mill, PATIENCE_REAL_SECOND)
 
 
 async def ready(bench, **options):
@@ -200,9 +209,9 @@ async def test_nothing_starts_without_a_stop_on_loss_and_a_speed(laid):
 
 @on_a_cable
 async def test_a_drive_that_lost_its_power_is_not_started_on_what_was_set_before(laid):
-    mill = await ready(laid, timeout_second=SHORT_REAL_SECOND)
+    mill = await ready(laid)
     laid.device.power_cycle(laid.now_ns)
-    with pytest.raises(NoReplyError):
+    with impatient(mill), pytest.raises(NoReplyError):
         await mill.start()
     laid.pass_second(3)
     with pytest.raises(LinkLostError):
@@ -296,6 +305,24 @@ async def test_a_ramp_that_never_ends_loses_its_voltage(laid):
 
 
 @on_a_cable
+async def test_a_drive_that_answers_and_heeds_no_stop_is_left_in_silence_until_it_stops(laid):
+    mill = await ready(laid, stands_within_second=15.0)
+    await mill.start()
+    await laid.keep_asking(mill, 10)
+    laid.inverter.is_deaf_to_stops = True
+    await mill.make_safe()
+    assert laid.rpm == 0
+    await mill.start()
+    await laid.keep_asking(mill, 10)
+    laid.inverter.settings.loss_action = LossAction.NOTHING
+    with pytest.raises(RefusedError, match="after every way to stop"):
+        await mill.make_safe()
+    laid.inverter.is_deaf_to_stops = False
+    await mill.make_safe()
+    await mill.close()
+
+
+@on_a_cable
 async def test_a_stop_overtakes_a_start(laid):
     mill = await ready(laid)
     starting = asyncio.create_task(mill.start())
@@ -307,35 +334,10 @@ async def test_a_stop_overtakes_a_start(laid):
     await mill.close()
 
 
-@pytest.mark.parametrize("behaviour", ["mute", "garbled", "half", "noisy", "late", "cut"])
-@on_a_cable
-async def test_a_bad_reply_is_no_look_and_the_next_connection_tells_the_truth(laid, behaviour):
-    mill = await ready(laid, timeout_second=SHORT_REAL_SECOND)
-    await mill.start()
-    await laid.keep_asking(mill, 10)
-    laid.far_end.behaviour = behaviour
-    expected = {"mute": NoReplyError, "late": NoReplyError, "cut": LinkLostError}.get(behaviour, BadReplyError)
-    with pytest.raises(expected):
-        await mill.look()
-    with pytest.raises(LinkLostError):
-        await mill.look()
-    if behaviour == "cut" and laid.far_end.address.startswith("/"):
-        with pytest.raises(LinkLostError):
-            await mill.connect()
-        return
-    laid.far_end.behaviour = "whole"
-    laid.inverter.cut(laid.now_ns)
-    laid.pass_second(60)
-    await mill.connect()
-    look = await mill.look()
-    assert (look.is_standing, look.is_running, look.rpm) == (True, False, 0)
-    await mill.close()
-
-
 @pytest.mark.parametrize("behaviour", ["mute", "garbled", "half", "late"])
 @on_a_cable
 async def test_a_start_without_a_right_reply_is_never_sent_twice(laid, behaviour):
-    mill = await ready(laid, timeout_second=SHORT_REAL_SECOND)
+    mill = await ready(laid)
     asked = laid.far_end.questions
     spoil = {"delta.vfd": "06200000"}.get(laid.driver, "06000600")
 
@@ -345,7 +347,7 @@ async def test_a_start_without_a_right_reply_is_never_sent_twice(laid, behaviour
         return laid.device.receive(data, laid.now_ns)
 
     laid.far_end._receive = spoil_the_run
-    with pytest.raises((NoReplyError, BadReplyError)):
+    with impatient(mill), pytest.raises((NoReplyError, BadReplyError)):
         await mill.start()
     assert sum(spoil in question.hex() for question in asked) == 1
     laid.far_end._receive = lambda data: laid.device.receive(data, laid.now_ns)
@@ -359,11 +361,11 @@ async def test_a_start_without_a_right_reply_is_never_sent_twice(laid, behaviour
 @on_a_cable
 async def test_a_late_look_is_never_read_as_a_new_one(laid):
     """Also when a serial device server hands it over the new connection, right before the first answer."""
-    mill = await ready(laid, timeout_second=SHORT_REAL_SECOND)
+    mill = await ready(laid)
     await mill.start()
     await laid.keep_asking(mill, 10)
     laid.far_end.behaviour = "late"
-    with pytest.raises(NoReplyError):
+    with impatient(mill), pytest.raises(NoReplyError):
         await mill.look()
     laid.far_end.behaviour = "whole"
     laid.inverter.cut(laid.now_ns)
@@ -396,7 +398,7 @@ async def test_whoever_gives_up_waiting_closes_the_link(laid):
 
 @on_a_cable
 async def test_another_unit_s_frame_is_no_reply(laid):
-    mill = await ready(laid, timeout_second=SHORT_REAL_SECOND)
+    mill = await ready(laid)
     other = type(laid.device.unit)(7, laid.device)
 
     def as_seven(data):
@@ -404,7 +406,7 @@ async def test_another_unit_s_frame_is_no_reply(laid):
         return other.receive(body + crc16(body), laid.now_ns)
 
     laid.far_end._receive = as_seven
-    with pytest.raises(BadReplyError):
+    with impatient(mill), pytest.raises(BadReplyError):
         await mill.look()
     await mill.close()
 

@@ -10,7 +10,7 @@ import pytest
 
 from drivers.errors import DriverError, LinkLostError, OutOfRangeError, RefusedError, WrongInstrumentError
 from drivers.registry import POTENTIOSTATS, Connection
-from drivers.roles import Potentiostat, ReadingBlock, SegmentMode, SegmentProgram, SegmentState
+from drivers.roles import POWER_TOLERANCE, Potentiostat, ReadingBlock, SegmentMode, SegmentProgram, SegmentState
 
 SERIAL_NUMBER = "04451117"
 TIMEOUT_SECOND = 0.4
@@ -48,6 +48,15 @@ HOLD = SegmentProgram(
     cutoff_second=0.2,
 )
 SCAN = replace(HOLD, mode=SegmentMode.SCAN, end_voltage_volt=2.62, scan_rate_volt_per_second=1e-3)
+POWER = replace(
+    CHARGE,
+    mode=SegmentMode.POWER,
+    power_watt=0.5e-3,
+    current_ampere=0.5e-3 / 1.8,
+    lower_guard_volt=1.8,
+    upper_guard_volt=3.8,
+    duration_second=20.0,
+)
 BEHAVIOURS = (
     "whole",
     "byte_by_byte",
@@ -267,6 +276,34 @@ async def test_a_clamped_current_never_passes_its_voltage(desk, current_ampere):
         assert ((rows.voltage_volt - until) * sign < 3.2e-3).all()
 
 
+@pytest.mark.parametrize(("watt", "until"), [(3e-3, 3.4), (-3e-3, 2.6)])
+async def test_a_power_is_held_until_its_voltage(desk, watt, until):
+    async with desk() as on:
+        program = replace(
+            POWER,
+            power_watt=watt,
+            current_ampere=watt / (POWER.lower_guard_volt if watt > 0 else until),
+            current_range_ampere=10e-3,
+            until_voltage_volt=until,
+            duration_second=36000.0,
+            sampling_second=10.0,
+            cutoff_second=0.5,
+        )
+        if watt < 0:
+            await finished(on, replace(program, power_watt=-watt, current_ampere=-watt / 1.8, until_voltage_volt=3.4))
+        _, rows = await finished(on, program)
+        share = rows.voltage_volt * rows.current_ampere / watt
+        risen = rows.elapsed_second > 10.0
+        np.testing.assert_allclose(share[risen], 1.0, atol=POWER_TOLERANCE + 1e-3)
+        assert share[~risen].max() < 1.0 + POWER_TOLERANCE + 1e-3, "it is approached from below"
+        assert np.ptp(np.abs(rows.current_ampere[risen])) > 0.1 * abs(watt / until), "the current follows the voltage"
+        passed = (rows.voltage_volt - until) * math.copysign(1, watt)
+        assert passed[-1] > -1e-3, "a last row is taken after the reading that ended it"
+        assert (passed[:-1] <= 0).all()
+        np.testing.assert_allclose(np.diff(rows.elapsed_second)[1:-1], 10.0, atol=0.05)
+        assert rows.elapsed_second[-1] < program.duration_second
+
+
 async def test_rows_of_a_held_voltage_are_read_by_a_daemon_that_took_over(desk):
     async with desk() as on:
         token = next(tokens)
@@ -415,7 +452,7 @@ async def test_reading_on_any_cable(desk, behaviour, program):
 
 
 @ON_ANY_CABLE
-@pytest.mark.parametrize("program", [REST, HOLD, SCAN], ids=["current", "voltage", "scan"])
+@pytest.mark.parametrize("program", [REST, HOLD, SCAN, POWER], ids=["current", "voltage", "scan", "power"])
 async def test_starting_on_any_cable(desk, behaviour, program):
     async with desk() as on:
         token = next(tokens)
@@ -445,7 +482,7 @@ async def test_forgetting_on_any_cable(desk, behaviour):
 
 
 @ON_ANY_CABLE
-@pytest.mark.parametrize("program", [CHARGE, HOLD], ids=["current", "voltage"])
+@pytest.mark.parametrize("program", [CHARGE, HOLD, POWER], ids=["current", "voltage", "power"])
 async def test_making_safe_on_any_cable(desk, behaviour, program):
     async with desk() as on:
         token = next(tokens)

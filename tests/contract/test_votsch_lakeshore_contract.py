@@ -128,27 +128,6 @@ async def test_a_chamber_that_forgets_is_found_out():
         await chamber.close()
 
 
-@pytest.mark.parametrize("behaviour", FAILURES)
-async def test_a_chamber_that_answers_badly(behaviour):
-    oven = Oven()
-    async with oven.far_end.laid("tcp"):
-        chamber = oven.make(timeout_second=SHORT_REAL_SECOND)
-        await chamber.connect()
-        oven.far_end.behaviour = behaviour
-        with pytest.raises(FAILURES[behaviour]):
-            await chamber.look()
-        with pytest.raises(LinkLostError):
-            await chamber.look()
-        oven.far_end.behaviour = "whole"
-        oven.device.mode = "OFF"
-        if behaviour == "late":
-            with pytest.raises(BadReplyError):
-                await chamber.connect()
-        await chamber.connect()
-        assert not (await chamber.look()).is_controlling
-        await chamber.close()
-
-
 async def test_a_setting_without_an_answer_is_sent_once():
     oven = Oven()
     async with oven.far_end.laid("tcp"):
@@ -190,31 +169,6 @@ async def test_temperatures_are_read(behaviour, transport, character):
         assert (found["jig"], found["air"]) == (55.125, 24.5)
         assert math.isnan(found["open"])
         assert math.isnan(found["hot"])
-        await made.close()
-
-
-@pytest.mark.parametrize("behaviour", FAILURES)
-@pytest.mark.parametrize("transport", ["tcp", "pty"])
-async def test_a_monitor_that_answers_badly(behaviour, transport):
-    device = monitor()
-    far_end = FarEnd(lambda data: device.receive(data, 0))
-    async with far_end.laid(transport) as address:
-        made = thermometer(address, {"jig": 1}, SHORT_REAL_SECOND, character="8N1")
-        await made.connect()
-        far_end.behaviour = behaviour
-        with pytest.raises(FAILURES[behaviour]):
-            await made.read_celsius()
-        with pytest.raises(LinkLostError):
-            await made.read_celsius()
-        if behaviour == "cut" and transport == "pty":
-            return
-        far_end.behaviour = "whole"
-        device.probes[1] = Probe(lambda _: 40.0)
-        if behaviour == "late":
-            with pytest.raises(BadReplyError):
-                await made.connect()
-        await made.connect()
-        assert await made.read_celsius() == {"jig": 40.0}
         await made.close()
 
 

@@ -19,6 +19,7 @@ class FarEnd:
         self.behaviour = "whole"
         self.questions = []
         self.address = ""
+        self.hosts = 0
         self._receive = receive
         self._held = b""
         self._previous = b""
@@ -79,6 +80,10 @@ class FarEnd:
         write(reply[: len(reply) // 2])
 
     def cut(self, reply, write):
+        self.hang_up()
+
+    def hang_up(self):
+        """Close every connection; of a pseudo-terminal, pull it out."""
         for cut in self._cuts:
             cut()
 
@@ -97,6 +102,7 @@ class FarEnd:
                     writer.write(data)
 
             self._write = write
+            self.hosts += 1
             self._news.set()
             self._cuts.append(writer.transport.abort)
             while data := await reader.read(4096):

@@ -39,12 +39,13 @@ class Host(Station):
 
     `rigs` are roles by rig, `before` the words that come before a daemon's command, `more` is added to its environment;
     `disk` is its data directory, if that is a volume of its own. With `own_clock` the daemon knows of no bench: its
-    instruments run in real time, and its clock is the machine's.
+    instruments run in real time, or so many times faster (`speed`), and its clock is the machine's.
     """
 
     bench_file: str = ALONE
     rigs: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"rig1": ("potentiostat",)})
     own_clock: bool = False
+    speed: float = 1.0
     before: Sequence[str] = ()
     disk: SmallDisk | None = None
     more: dict[str, str] = field(default_factory=dict)
@@ -89,7 +90,7 @@ class Host(Station):
         self.bench = subprocess.Popen(
             [
                 *(sys.executable, "-m", "simulators", str(REPOSITORY / "config" / "bench" / self.bench_file)),
-                *("--log", str(self.log), "--seed", str(seed), "--speed", "1" if self.own_clock else "0"),
+                *("--log", str(self.log), "--seed", str(seed), "--speed", f"{self.speed:g}" if self.own_clock else "0"),
             ],
             stdout=subprocess.PIPE,
             text=True,

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from daemon.events import BlockSummary, Breach, ReadingsSummary, Row
 from daemon.plan import (
     CellFacts,
@@ -17,6 +19,7 @@ from daemon.plan import (
     RestStep,
     ResumePolicy,
     SetStep,
+    VoltageStep,
     WaitStep,
 )
 
@@ -72,6 +75,28 @@ def rest(step_id: str = "rest", **changed: Any) -> RestStep:
         "cutoff_second": 1.0,
     }
     return RestStep(**fields | changed)
+
+
+def hold(step_id: str = "hold", half: str = "charge", **changed: Any) -> VoltageStep:
+    """The voltage held after a half-cycle, which goes on with it."""
+    step = VoltageStep(
+        step_id=step_id,
+        block="formation",
+        line=1,
+        half=half,
+        extends=True,
+        voltage_volt=3.7 if half == "charge" else 2.0,
+        current_limit_ampere=1e-4,
+        current_range_ampere=1e-3,
+        until_current_ampere=1e-5,
+        until_time_second=None,
+        guard_time_second=3600.0,
+        lower_guard_volt=1.9,
+        upper_guard_volt=3.8,
+        sampling_second=10.0,
+        cutoff_second=0.5,
+    )
+    return msgspec.structs.replace(step, **changed)
 
 
 def equilibrate(step_id: str = "equilibrate", **changed: Any) -> RestStep:

@@ -98,6 +98,10 @@ class Interpreter:
             case "open_circuit_voltage":
                 met = self.segment(step, step["id"], None, "main")
                 self.follow(step, line, met, used_up=line + 1)
+            case "constant_power":
+                kind = "charge" if step["power_mW"] > 0 else "discharge"
+                met = self.segment(step, step["id"], kind, self.block_above(line))
+                self.follow(step, line, met, used_up=line + 1)
             case "cycle":
                 self.cycle(step, line)
             case "loop":
@@ -111,6 +115,11 @@ class Interpreter:
                 else:
                     self.forget(line)
         return line + 1
+
+    def block_above(self, line: int) -> str:
+        """The tag above a line, which names the cycles of the steps below it."""
+        above = [step["tag"] for step in self.method[:line] if step["step"] == "tag"]
+        return above[-1] if above else "main"
 
     def cycle(self, step: Step, line: int) -> None:
         """Every rate, every pass, both halves. Its limits lead past it."""
@@ -138,10 +147,11 @@ class Interpreter:
             raise RuntimeError("it does not end")
         found = self.world(len(self.segments))
         met = next((at for at, limit in enumerate(step.get("limits", ())) if warm(limit, found)), None)
-        as_written = "time" if kind is None else "voltage"
+        as_written = "time" if "until_time_s" in step else "voltage"
         self.segments.append(Segment(step_id, as_written if met is None else "temperature"))
         if kind is not None:
-            self.count(Half(kind, found.charge_mAh, on_voltage=met is None), block, rate, self.method.index(step))
+            on_voltage = met is None and as_written == "voltage"
+            self.count(Half(kind, found.charge_mAh, on_voltage), block, rate, self.method.index(step))
         return met
 
     def count(self, half: Half, block: str, rate: float, line: int) -> None:

@@ -13,10 +13,11 @@ from daemon.host_timer import HostTimer
 from daemon.placing import Placement, Sources, place_left, place_new
 from daemon.plan import Plan
 from daemon.pressure import PressureCalibration
+from daemon.progress import Progress
 from daemon.recover import RUN_FILE_NAME
 from daemon.rig import Rig
 from daemon.run_state import Run, decode_run
-from daemon.runner import Progress, Runner, Wish
+from daemon.runner import Runner, Wish
 from daemon.store.blocks import Block
 from daemon.store.compaction import Compaction
 from daemon.store.reading import read_journal, read_rows, read_snapshot

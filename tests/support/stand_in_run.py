@@ -57,10 +57,12 @@ def header_of(run_id: str, made: Plan) -> RunHeader:
 class StandInRun:
     """Its file, open for writing; every call is one commit, or a few."""
 
-    def __init__(self, folder: Path, run_id: str = "bench-20261122T120000Z-a1b2c3", made: Plan = PLAN) -> None:
+    def __init__(
+        self, folder: Path, run_id: str = "bench-20261122T120000Z-a1b2c3", made: Plan = PLAN, **header: object
+    ) -> None:
         self.directory = folder / run_id
         self.directory.mkdir(parents=True)
-        self.header = header_of(run_id, made)
+        self.header = msgspec.structs.replace(header_of(run_id, made), **header)
         self.run = Run(plan=made)
         self.now_second = 0.0
         self.file = RunFile.create(self.path, self.header, STREAMS)

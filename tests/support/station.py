@@ -1,6 +1,7 @@
 """A station on a bench of its own, for tests that kill its daemon: real processes, real sockets, real SIGKILL."""
 
 import json
+import os
 import select
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from daemon.crash_points import VARIABLE
 from daemon.result import read_result
 from tests.support.command_line import CommandLine
 
@@ -17,6 +19,11 @@ CELL = REPOSITORY / "config" / "cells" / "bm05.yaml"
 START_WITHIN_SECOND = 30.0
 ROLES = {
     "potentiostat": 'potentiostat: {{driver: keithley.2450, address: "{address}", serial_number: "04451117"}}',
+    "mill_drive": 'mill_drive: {{driver: ls.ig5a, address: "{address}", highest_rpm: 4200, loss_stop_s: 3}}',
+    "chiller": (
+        'chiller: {{driver: lauda.chiller, address: "{address}",'
+        " host_loss: {{timeout_s: 30, safe_temperature_C: 15, safe_mode: true}}}}"
+    ),
 }
 
 
@@ -29,6 +36,8 @@ class Station:
     on_owner_lost: str = "freeze"
     supervise_every_s: float = 10.0
     mqtt: str | None = None
+    bench_name: str = "potentiostat_only.yaml"
+    control: str = ""
     bench: subprocess.Popen[str] | None = None
     daemons: list[subprocess.Popen[str]] = field(default_factory=list)
 
@@ -45,7 +54,7 @@ class Station:
         return CommandLine(self.folder)
 
     def start_bench(self, seed: int = 1) -> None:
-        bench_file = REPOSITORY / "config" / "bench" / "potentiostat_only.yaml"
+        bench_file = REPOSITORY / "config" / "bench" / self.bench_name
         self.bench = subprocess.Popen(
             [
                 *(sys.executable, "-m", "simulators", str(bench_file)),
@@ -55,6 +64,7 @@ class Station:
             text=True,
         )
         hello = json.loads(first_line(self.bench))
+        self.control = hello["control"]
         pace = f", pace: {self.pace:g}" if self.pace else ""
         rig = "\n".join(
             f"    {ROLES[name].format(address=cable['address'])}" for name, cable in hello["cables"].items()
@@ -67,23 +77,25 @@ class Station:
             + f"rigs:\n  rig1:\n{rig}\n"
         )
 
-    def serve(self, *words: str) -> subprocess.Popen[str]:
-        """A daemon that is ready to be asked."""
+    def serve(self, *words: str, crash_at: str | None = None) -> subprocess.Popen[str]:
+        """A daemon that is ready to be asked; with `crash_at` it dies there, see `daemon.crash_points`."""
         daemon = subprocess.Popen(
             self.command_line.arguments("serve", "station.yaml", *words),
             cwd=self.folder,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
+            env={**os.environ, **({VARIABLE: crash_at} if crash_at else {})},
         )
         self.daemons.append(daemon)
         line = first_line(daemon, "stderr")
         assert "serves" in line, line + (daemon.stderr.read() if daemon.stderr else "")
         return daemon
 
-    def run(self, protocol: str) -> str:
+    def run(self, protocol: str, cell: Path | None = CELL) -> str:
         path = self.command_line.write("protocol.yaml", protocol)
-        done = self.command_line.run("run", str(path), "--rig", "rig1", "--cell", str(CELL), "--data", str(self.data))
+        named = ("--cell", str(cell)) if cell is not None else ()
+        done = self.command_line.run("run", str(path), "--rig", "rig1", *named, "--data", str(self.data))
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 

@@ -40,7 +40,8 @@ class WatchedRun:
 
     @classmethod
     def of(cls, *steps: PlanStep, interlocks: tuple[Interlock, ...] = (), **watch: object) -> "WatchedRun":
-        run = Run(plan=plan(*(steps or (charge(),)), interlocks=interlocks or table()))
+        # It measures its first step at once: nobody is to look at the cell before.
+        run = Run(plan=plan(*(steps or (charge(),)), interlocks=interlocks or table()), has_driven=True)
         for event in (RunStarted(), SegmentStarted(segment=1, started_second=0.0)):
             run, _ = advance(run, event, 0.0)
         return cls(with_watch(run, **watch))

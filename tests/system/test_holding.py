@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from daemon.events import Noticed, decode_event
+from daemon.preflight import PREFLIGHT
 from daemon.resuming import RECOVERY
 from daemon.store.reading import read_journal, read_rows
 from tests.support.host import Host
@@ -52,7 +53,9 @@ def asked(host: Host, *words: str) -> None:
 
 
 def steps_without_recovery(host: Host) -> list[str]:
-    return [segment.step_id for segment in host.result().segments if not segment.step_id.endswith(RECOVERY)]
+    return [
+        segment.step_id for segment in host.result().segments if not segment.step_id.endswith((RECOVERY, PREFLIGHT))
+    ]
 
 
 def assert_no_row_is_missing(host: Host) -> None:

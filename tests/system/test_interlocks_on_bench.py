@@ -31,6 +31,7 @@ REST_SECOND = 660.0
 WINDOW = "window: {lower_voltage_V: 2.0, upper_voltage_V: 3.7, vs: Li-In}\nmethod:\n"
 REST = f"  - {{step: open_circuit_voltage, id: rest, until_time_s: {REST_SECOND:g}}}\n"
 CHARGE = "  - {step: constant_current, id: charge, rate_C: 1, until_time: 30 min}\n"
+POWER = "  - {step: constant_power, id: charge, power_mW: 4.5, until_time: 30 min}\n"
 AFTER = "  - {step: open_circuit_voltage, id: after, until_time: 1 min}\n"
 
 
@@ -110,17 +111,18 @@ BROKEN_SECOND = 900.0
 
 
 @pytest.mark.parametrize(
-    ("fault", "reasons"),
+    ("charge", "fault", "reasons"),
     [
-        (on("load_cell", "step", BROKEN_SECOND, newton=-100.0), {"pressure_crack"}),
-        (on("load_cell", "step", BROKEN_SECOND, newton=-400.0), {"pressure_crack", "pressure_lost"}),
+        (CHARGE, on("load_cell", "step", BROKEN_SECOND, newton=-100.0), {"pressure_crack"}),
+        (CHARGE, on("load_cell", "step", BROKEN_SECOND, newton=-400.0), {"pressure_crack", "pressure_lost"}),
+        (POWER, on("load_cell", "step", BROKEN_SECOND, newton=-400.0), {"pressure_crack", "pressure_lost"}),
     ],
-    ids=["crack", "jig opened"],
+    ids=["crack", "jig opened", "jig opened under a power"],
 )
 async def test_pressure_that_drops_holds_the_cell_within_an_interval(
-    carry_out: CarryOut, fault: dict[str, Any], reasons: set[str]
+    carry_out: CarryOut, charge: str, fault: dict[str, Any], reasons: set[str]
 ) -> None:
-    carried = await carry_out(REST + CHARGE, fault)
+    carried = await carry_out(REST + charge, fault)
     assert carried.run.outcome is Outcome.HELD
     assert carried.run.reason.partition(":")[0] in reasons
     assert carried.records[-1].end_run_time_second <= BROKEN_SECOND + 3 + EVERY_SECOND + SAFE_WITHIN_SECOND
@@ -179,13 +181,30 @@ async def test_chamber_that_is_switched_off_warns_and_then_holds(carry_out: Carr
     assert carried.ended_second < 2 * 3600
 
 
-async def test_leads_that_were_exchanged_hold_the_run_after_a_minute(carry_out: CarryOut) -> None:
+@pytest.mark.parametrize("slow", ["constant_current, rate_C: 0.1", "constant_power, power_mW: 0.45"])
+async def test_leads_that_were_exchanged_hold_the_run_after_a_minute(carry_out: CarryOut, slow: str) -> None:
     half_full = "  - {step: constant_current, id: fill, rate_C: 1, until_time: 15 min}\n"
-    slow = "  - {step: constant_current, id: charge, rate_C: 0.1, until_time: 30 min}\n"
     exchanged = on("potentiostat", "reverse_current", 900.0 + REST_SECOND - 60)
-    carried = await carry_out(half_full + REST + slow, exchanged)
+    carried = await carry_out(half_full + REST + f"  - {{step: {slow}, id: charge, until_time: 30 min}}\n", exchanged)
     assert carried.run.outcome is Outcome.HELD
     assert carried.run.reason.startswith("voltage_wrong_way: voltage_response_volt -0.0")
     charge = carried.records[-1]
     lasted_second = charge.end_run_time_second - charge.start_run_time_second
     assert 60 <= lasted_second <= 60 + EVERY_SECOND + SAFE_WITHIN_SECOND
+
+
+async def test_a_cell_the_wrong_way_round_is_held_before_any_current(carry_out: CarryOut) -> None:
+    carried = await carry_out(CHARGE, on("potentiostat", "reverse_leads", 0.0))
+    assert carried.run.outcome is Outcome.HELD
+    assert carried.run.reason.startswith("voltage_before_current: -2.")
+    assert "all leads are exchanged at the cell" in carried.run.reason
+    assert [(record.step_id, record.ended_by) for record in carried.records] == [("charge/preflight", "time")]
+    assert abs(carried.charge_coulomb()) < 1e-6
+
+
+async def test_a_method_that_begins_with_a_current_looks_at_the_cell_first(carry_out: CarryOut) -> None:
+    carried = await carry_out(CHARGE + AFTER)
+    assert carried.run.outcome is Outcome.COMPLETED
+    assert [record.step_id for record in carried.records] == ["charge/preflight", "charge", "after"]
+    assert carried.records[0].rows == 11
+    assert carried.run.warnings == ()

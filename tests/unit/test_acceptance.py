@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from daemon.acceptance import why_not_unattended
+from daemon.instrument_settings import Acceptance, PotentiostatSettings
 from daemon.plan import Plan
-from daemon.station_file import Acceptance, PotentiostatSettings
 from daemon.walk import expected_run_second
 from tests.support.plans import plan, rest
 

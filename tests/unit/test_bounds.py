@@ -7,7 +7,7 @@ import pytest
 
 from daemon.bounds import Bounds, bounds_for, weaker_than_default
 from daemon.compile import load_plan
-from daemon.interlock_table import interlock_table, on_rig
+from daemon.interlock_table import VOLTAGE_BEFORE_CURRENT, interlock_table, on_rig
 from daemon.plan import CurrentStep, Interlock, Plan
 from daemon.settling import Settled
 from daemon.station import load_station
@@ -176,7 +176,7 @@ def test_a_symmetric_cell_has_no_sign() -> None:
 
 def test_every_quantity_that_is_bound_is_told() -> None:
     """An interlock on a quantity that no rows carry would never fire."""
-    told: set[str] = {"coulombic_efficiency_percent", "first_coulombic_efficiency_percent"}
+    told: set[str] = {"coulombic_efficiency_percent", "first_coulombic_efficiency_percent", VOLTAGE_BEFORE_CURRENT}
 
     def note(run: WatchedRun) -> None:
         told.update(by_name[name].quantity for name in run.names)

@@ -234,6 +234,16 @@ def test_an_output_that_cannot_be_switched_off_must_be_told_of():
     assert [said for said in violations(good(bench=with_end(output="on"), events=events), stuck) if "P1" in said] == []
 
 
+def test_a_power_failure_after_the_end_may_leave_the_source_of_delivery_at_the_cell():
+    closed = with_end(relay="closed")
+    cycle = {"bench_second": 103.0, "event": "power_cycle"}
+    back = {"bench_second": 103.0, "event": "output", "output": "off", "relay": "closed"}
+    assert violations(good(bench=(cycle, *closed)), DONE) == []
+    assert violations(good(bench=(cycle, back, *closed)), DONE) == []
+    touched = {"bench_second": 104.0, "event": "output", "output": "off", "relay": "closed"}
+    assert any("relay closed" in said for said in violations(good(bench=(cycle, back, touched, *closed)), DONE))
+
+
 def test_a_gap_row_makes_a_hole_honest():
     gap = with_stream(
         "pressure",

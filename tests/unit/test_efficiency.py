@@ -2,7 +2,7 @@
 
 import pytest
 
-from daemon.efficiency import EFFICIENCY, FIRST_EFFICIENCY, Cycling, Half, after_half
+from daemon.efficiency import EFFICIENCY, FIRST_EFFICIENCY, Cycling, Half, after_extension, after_half
 
 
 def halves(text: str) -> list[Half]:
@@ -65,3 +65,15 @@ def test_a_cycle_is_judged_when_its_halves_compare(text: str, found: list[tuple[
 def test_a_first_discharge_begins_nobody_knows_where() -> None:
     text = "d100@1 c200@1 d100@1 c200@1"
     assert judged(text, "discharge") == [(EFFICIENCY, 50.0)]
+
+
+def test_what_a_held_voltage_adds_counts() -> None:
+    charge, discharge = halves("c150@1 d150@1")
+    cycling, _ = after_half(Cycling(), charge, "charge")
+    cycling, found = after_extension(cycling, "charge", 50.0, interrupted=False)
+    assert found == {}
+    cycling, found = after_half(cycling, discharge, "charge")
+    assert found == {FIRST_EFFICIENCY: 75.0}
+    assert after_extension(cycling, "discharge", 10.0, interrupted=False)[1] == {FIRST_EFFICIENCY: 80.0}
+    assert after_extension(cycling, "discharge", 10.0, interrupted=True)[1] == {}
+    assert after_extension(cycling, "charge", 10.0, interrupted=False) == (cycling, {})

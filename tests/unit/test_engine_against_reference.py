@@ -37,7 +37,7 @@ class Writer:
 
     def write(self, depth: int) -> None:
         for _ in range(self.random.randint(1, 3)):
-            kind = self.random.choice(["rest", "cycle", "cycle", "tag", "loop" if depth else "rest"])
+            kind = self.random.choice(["rest", "power", "cycle", "cycle", "tag", "loop" if depth else "rest"])
             getattr(self, kind)(depth)
 
     def name(self, kind: str) -> str:
@@ -48,6 +48,11 @@ class Writer:
 
     def rest(self, _: int) -> None:
         self.method.append({"step": "open_circuit_voltage", "id": self.name("rest"), "until_time_s": 3})
+
+    def power(self, _: int) -> None:
+        step = {"step": "constant_power", "id": self.name("power"), "power_mW": self.random.choice([2, -2])}
+        at_voltage = {"until_voltage_V": 3.7 if step["power_mW"] > 0 else 2.0}
+        self.method.append(step | self.random.choice([at_voltage, {"until_time_s": 3}]))
 
     def cycle(self, _: int) -> None:
         rates = self.random.choice([[1], [1], [0.5, 2]])

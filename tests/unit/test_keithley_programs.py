@@ -2,9 +2,7 @@
 
 import math
 import re
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -15,6 +13,7 @@ from drivers.keithley import programs
 from drivers.keithley.blocks import block_group
 from drivers.keithley.limits import LIMITS_2450, LIMITS_2460, LIMITS_2461
 from drivers.roles import SegmentMode, SegmentProgram
+from tests.support.trigger_blocks import TriggerModel, blocks_of
 
 CHARGE = SegmentProgram(
     current_ampere=2e-3,
@@ -57,10 +56,6 @@ def groups_of(program, *, limits=LIMITS_2450, exists=False):
 def commands_of(program, *, limits=LIMITS_2450, exists=False):
     groups = groups_of(program, limits=limits, exists=exists)
     return [command for group in (programs.safe_group(), *groups) for command in group.commands]
-
-
-def blocks_of(program):
-    return list(block_group("hc0001", program).commands)
 
 
 def test_charge_has_the_settings_of_the_reference_program():
@@ -324,94 +319,6 @@ def test_what_the_models_can_run_is_taken(program, limits):
 def test_what_cannot_name_a_buffer(token):
     with pytest.raises(ValueError, match="buffer"):
         programs.check_token(token)
-
-
-@dataclass
-class TriggerModel:
-    """The blocks, each as the manual says it works, on a cell whose reading depends on time alone.
-
-    A wait block remembers for itself which ticks it has seen, the stricter way to read the manual.
-    """
-
-    program: SegmentProgram
-    voltage_at: Callable[[float], float]
-    measuring_second: float = 0.15
-    now_second: float = 0.0
-    seen: Counter[int] = field(default_factory=Counter)
-    output_on: bool = False
-    scratch: int = 0
-    kept_second: list[float] = field(default_factory=list)
-    counters: Counter[int] = field(default_factory=Counter)
-    reading: dict[int, float] = field(default_factory=dict)
-    level: int = 0
-    levels_at_rows: list[int] = field(default_factory=list)
-
-    def run(self):
-        commands = [command.removeprefix(":TRIG:BLOC:").split(" ") for command in blocks_of(self.program)[1:]]
-        blocks = {int(arguments.split(",")[0]): (word, arguments.split(",")[1:]) for word, arguments in commands}
-        assert sorted(blocks) == list(range(1, len(blocks) + 1))
-        at = 1
-        while at in blocks:
-            word, values = blocks[at]
-            branch = getattr(self, "block_" + word.lower().replace(":", "_"))(at, *values)
-            at = branch or at + 1
-        return self
-
-    def block_sour_stat(self, at, state):
-        self.output_on = state == "ON"
-
-    def block_not(self, at, event):
-        assert event == "1"
-
-    def block_wait(self, at, event):
-        ticks_so_far = math.floor(self.now_second / self.program.cutoff_second + 1e-9) + 1
-        if ticks_so_far > self.seen[at]:
-            self.seen[at] = ticks_so_far
-        else:
-            self.now_second = ticks_so_far * self.program.cutoff_second
-            self.seen[at] = ticks_so_far + 1
-
-    def block_bran_once(self, at, target):
-        self.counters[at] += 1
-        return int(target) if self.counters[at] == 1 else None
-
-    def block_bran_alw(self, at, target):
-        return int(target)
-
-    def block_meas(self, at, buffer):
-        self.reading[at] = self.voltage_at(self.now_second)
-        if buffer.startswith('"hc0001'):
-            self.kept_second.append(self.now_second)
-            self.levels_at_rows.append(self.level)
-        else:
-            self.scratch += 1
-        self.now_second += self.measuring_second
-
-    def block_bran_lim_cons(self, at, kind, *values):
-        low, high, target, measured = values
-        assert float(low) < float(high)
-        value = self.reading[int(measured)]
-        met = {"ABOV": value > float(high), "BEL": value < float(low), "IN": float(low) <= value <= float(high)}
-        return int(target) if met[kind] else None
-
-    def block_nop(self, at):
-        pass
-
-    def block_conf_rec(self, at, name, number):
-        self.level = int(number)
-
-    def block_conf_next(self, at, name):
-        self.level += 1
-
-    def block_bran_even(self, at, event, target):
-        return int(target) if self.now_second >= self.program.duration_second else None
-
-    def block_bran_coun(self, at, count, target):
-        self.counters[at] += 1
-        if self.counters[at] < int(count):
-            return int(target)
-        self.counters[at] = 0
-        return None
 
 
 @given(

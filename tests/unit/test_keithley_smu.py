@@ -14,6 +14,7 @@ from drivers.errors import (
     RefusedError,
     WrongInstrumentError,
 )
+from drivers.keithley.ladder import rungs
 from drivers.keithley.limits import LIMITS_2450
 from drivers.keithley.smu import KeithleySMU
 from drivers.roles import SegmentMode, SegmentProgram, SegmentState
@@ -47,9 +48,20 @@ SCAN = replace(
     scan_rate_volt_per_second=0.01,
     until_current_ampere=None,
 )
+POWER = replace(
+    CHARGE,
+    mode=SegmentMode.POWER,
+    power_watt=4e-3,
+    current_ampere=4e-3 / CHARGE.lower_guard_volt,
+    current_range_ampere=10e-3,
+)
 UNKNOWN_BUFFER = '-222,"Parameter out of range;1;2024/01/01 00:00:00.000"'
 MISSING_LIST = '2790,"Configuration list, error, does not exist;1;2024/01/01 00:00:00.000"'
 NO_BUFFER = object()
+KEPT_IN_LISTS = {
+    ":SOUR": (":SOUR:VOLT", ":SOUR:CURR", ":SOUR:CURR:VLIM"),
+    ":SENS": (":CALC2:VOLT:LIM1:LOW", ":CALC2:VOLT:LIM1:UPP"),
+}
 
 
 class Desk:
@@ -123,7 +135,7 @@ class Desk:
             case ":TRAC:ACT?" | ":TRAC:POIN?":
                 found = self.buffers.get(argument)
                 return NO_BUFFER if found is None else str(found[header == ":TRAC:POIN?"])
-            case ":SOUR:CONF:LIST:SIZE?":
+            case ":SOUR:CONF:LIST:SIZE?" | ":SENS:CONF:LIST:SIZE?":
                 return str(len(self.lists[argument]))
         return self.settings.get(header[:-1], "0")
 
@@ -147,7 +159,7 @@ class Desk:
             case ":TRAC:DEL":
                 if self.buffers.pop(argument, None) is None:
                     self.errors.append(UNKNOWN_BUFFER)
-        if header.startswith(":SOUR:CONF:LIST"):
+        if header.startswith((":SOUR:CONF:LIST", ":SENS:CONF:LIST")):
             self.list_command(header, argument)
         words = {"ON": "1", "OFF": "0", '"VOLT"': '"VOLT:DC"', '"CURR"': '"CURR:DC"'}
         number = re.fullmatch(r"-?[0-9.]+(e-?[0-9]+)?", argument)
@@ -162,12 +174,13 @@ class Desk:
                 if self.lists.pop(name, None) is None:
                     self.errors.append(MISSING_LIST)
             case "STOR":
-                self.lists[name].append(self.settings[":SOUR:VOLT"])
+                kept = KEPT_IN_LISTS[header[:5]]
+                self.lists[name].append({key: self.settings[key] for key in kept if key in self.settings})
             case "REC":
                 if int(number) > len(self.lists[name]):
                     self.errors.append(MISSING_LIST)
                 else:
-                    self.settings[":SOUR:VOLT"] = self.lists[name][int(number) - 1]
+                    self.settings |= self.lists[name][int(number) - 1]
 
 
 def lose_power(desk):
@@ -614,10 +627,11 @@ async def test_readings_that_are_currents_are_told_by_the_buffers_name():
 
 async def test_the_levels_of_a_scan_are_proved_before_it_starts():
     desk = Desk()
-    desk.lists['"presscell_levels"'] = ["9.0"]
+    desk.lists['"presscell_levels"'] = [{":SOUR:VOLT": "9.0"}]
     smu = await connected(desk)
     await smu.start_segment(TOKEN, SCAN)
-    assert [float(volt) for volt in desk.lists['"presscell_levels"']] == pytest.approx([3.0, 3.01, 3.02, 3.03])
+    stored = [float(point[":SOUR:VOLT"]) for point in desk.lists['"presscell_levels"']]
+    assert stored == pytest.approx([3.0, 3.01, 3.02, 3.03])
     assert float(desk.settings[":SOUR:VOLT"]) == 3.0
     assert desk.state == "RUNNING"
 
@@ -631,12 +645,44 @@ async def test_a_level_that_is_stored_wrong_is_found(wrong):
     def spoils(header, argument):
         command(header, argument)
         if header == ":SOUR:CONF:LIST:STOR" and len(desk.lists[argument]) == 4:
-            desk.lists[argument] = list(wrong)
+            desk.lists[argument] = [{":SOUR:VOLT": volt} for volt in wrong]
 
     desk.command = spoils
     with pytest.raises(RefusedError, match="levels"):
         await smu.start_segment(TOKEN, SCAN)
     assert desk.state == "IDLE"
+
+
+async def test_the_rungs_of_a_power_are_proved_and_it_starts_on_the_first():
+    desk = Desk()
+    smu = await connected(desk)
+    await smu.start_segment(TOKEN, POWER)
+    stored = [float(point[":SOUR:CURR"]) for point in desk.lists['"presscell_power"']]
+    assert stored == pytest.approx([rung.current_ampere for rung in rungs(POWER)])
+    assert float(desk.settings[":SOUR:CURR"]) == pytest.approx(min(stored))
+    assert float(desk.settings[":CALC2:VOLT:LIM1:UPP"]) == pytest.approx(rungs(POWER)[0].upper_volt)
+    assert desk.heard[-2] == ":INIT"
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [('"presscell_power"', ":SOUR:CURR"), ('"presscell_power"', ":SOUR:CURR:VLIM")]
+    + [('"presscell_bands"', f":CALC2:VOLT:LIM1:{side}") for side in ("LOW", "UPP")],
+)
+async def test_a_rung_that_is_stored_wrong_is_found(name, key):
+    desk = Desk()
+    smu = await connected(desk)
+    command = desk.command
+
+    def spoils(header, argument):
+        command(header, argument)
+        if header.endswith("STOR") and argument == name and len(desk.lists[name]) == 7:
+            desk.lists[name][4][key] = "5.0"
+
+    desk.command = spoils
+    with pytest.raises(RefusedError, match="rungs as stored"):
+        await smu.start_segment(TOKEN, POWER)
+    assert (desk.state, desk.buffers) == ("IDLE", {})
 
 
 async def test_make_safe_reconnects_after_a_reply_that_never_came():

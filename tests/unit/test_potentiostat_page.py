@@ -56,6 +56,9 @@ SCAN = replace(
 )
 
 
+POWER = replace(DISCHARGE, mode=SegmentMode.POWER, power_watt=-6e-3, duration_second=7200, cutoff_second=1)
+
+
 def test_the_charge_is_shown_whole():
     check_program(CHARGE, LIMITS_2450)
     settings = segment_groups(TOKEN, CHARGE, LIMITS_2450, buffer_exists=False, terminals="REAR")
@@ -79,3 +82,8 @@ def test_the_held_voltage_is_shown_whole():
 def test_the_blocks_of_the_scan_are_shown():
     check_program(SCAN, LIMITS_2450)
     assert LISTINGS[3] == list(block_group("p9383b2_000004", SCAN).commands[1:])
+
+
+def test_the_blocks_of_the_power_are_shown():
+    check_program(POWER, LIMITS_2450)
+    assert LISTINGS[4] == list(block_group("p9383b2_000005", POWER).commands[1:])

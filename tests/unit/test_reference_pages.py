@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon import station_file
+from daemon import instrument_settings, station_settings
 from daemon.compile import load_plan
 from daemon.station import DRIVERS_BY_ROLE
 from daemon.unexecuted import NOT_YET
@@ -32,8 +32,9 @@ PROTOCOL_MODELS = dict.fromkeys(
 )
 STATION_MODELS = tuple(
     model
-    for model in vars(station_file).values()
-    if isinstance(model, type) and issubclass(model, Strict) and model.__module__ == station_file.__name__
+    for module in (instrument_settings, station_settings)
+    for model in vars(module).values()
+    if isinstance(model, type) and issubclass(model, Strict) and model.__module__ == module.__name__
 )
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from daemon.events import InstrumentFailed, MadeSafe
+from daemon.events import InstrumentFailed, LinkChanged, MadeSafe
+from daemon.plan import LinkLoss
+from daemon.progress import Progress
 from daemon.run_state import Outcome, Phase
 from daemon.run_writer import WRITES_WHILE_LOCKED
-from daemon.runner import Progress
 from daemon.store.errors import StoreError
 from drivers.errors import DriverError, WrongInstrumentError
 from tests.support.instruments import BAD_REPLY, LINK_LOST, NO_REPLY, REFUSED, ScriptedDevice
@@ -165,6 +166,24 @@ async def test_stop_is_heard_while_reconnecting(scripted: Scripted, device: Scri
     assert (run.outcome, run.reason.partition(";")[0]) == (Outcome.STOPPED, "stopped by ada")
     assert failures_in(scripted.path) == []
     assert device.output_on is False
+
+
+async def test_starts_that_nobody_answers_are_a_silence_however_well_looks_are_answered(
+    scripted: Scripted, device: ScriptedDevice
+) -> None:
+    device.fail("start_segment", NO_REPLY, at=2, times=10**9)
+    scripted.at(3 * HOUR, lambda: scripted.runner.request_stop("ada"))
+    await scripted.carry_out()
+    told = [event.state for event in events_of(scripted.path) if isinstance(event, LinkChanged)]
+    assert told == ["lost"]
+    assert kinds_of(scripted.path).count("segment_not_started") < 3 * HOUR / 30 + 10
+
+
+async def test_starts_that_nobody_answers_end_a_run_as_any_silence_does(tmp_path: Path) -> None:
+    scripted = Scripted(tmp_path, plan(charge(), discharge(), link=LinkLoss(fail_second=120.0)))
+    scripted.device.fail("start_segment", NO_REPLY, at=2, times=10**9)
+    run = await scripted.carry_out()
+    assert (run.outcome, scripted.device.output_on) == (Outcome.FAILED, False)
 
 
 async def test_stop_that_can_not_be_verified_stays_with_the_next_daemon(

@@ -243,6 +243,35 @@ async def test_cell_is_made_safe_at_last_when_the_disk_fails_and_the_potentiosta
     assert "NOT" not in made.runner.run.why
 
 
+async def test_held_cell_is_brought_to_open_circuit_again_when_its_instrument_comes_back(
+    tmp_path: Path, device: ScriptedDevice
+) -> None:
+    """As after a power failure: the output of a 2450 is a source of 0 V then."""
+    made = scripted(tmp_path, SLOW, (50.0, PAUSE), device=device)
+    made.at(1000.0, lambda: setattr(device, "output_on", True))
+    seen: list[bool] = []
+    made.at(1005.0, lambda: seen.append(device.output_on))
+    made.at(1075.0, lambda: seen.append(device.output_on))
+    made.at(2000.0, made.runner.let_go)
+    run = await made.carry_out()
+    assert seen == [True, False]
+    assert (run.phase, run.unsafe) == (Phase.HOLDING, "")
+
+
+async def test_held_cell_whose_output_stays_on_is_told_of_and_tried_again(
+    tmp_path: Path, device: ScriptedDevice
+) -> None:
+    made = scripted(tmp_path, SLOW, (50.0, PAUSE), device=device)
+    made.at(1000.0, lambda: device.fail("make_safe", REFUSED, at=device.calls["make_safe"] + 1, times=10**9))
+    whys: list[str] = []
+    made.at(1075.0, lambda: whys.append(made.runner.run.why))
+    made.at(1200.0, device.faults.clear)
+    made.at(3000.0, made.runner.let_go)
+    run = await made.carry_out()
+    assert "NOT verified safe" in whys[0]
+    assert (run.phase, run.unsafe) == (Phase.HOLDING, "")
+
+
 async def test_heat_trips_while_the_potentiostat_is_silent(tmp_path: Path, device: ScriptedDevice) -> None:
     """What the sensors say is looked at all the while; the cell is made safe as soon as it can be reached."""
     hot = interlock("hot", quantity="jig_temperature_celsius", high=30.0, rows_needed=3)

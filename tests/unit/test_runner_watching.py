@@ -10,8 +10,8 @@ import pytest
 from daemon.events import Silent, Warned
 from daemon.interlock_table import on_rig
 from daemon.plan import Plan
+from daemon.progress import Progress
 from daemon.run_state import Outcome, Phase
-from daemon.runner import Progress
 from drivers.roles import Floats
 from tests.support.instruments import JumpingClock, ScriptedLoadCell, ScriptedThermometer
 from tests.support.plans import charge, plan, rest
@@ -112,7 +112,8 @@ async def test_without_the_jigs_temperature_the_half_cycle_is_finished_and_then_
     run = await scripted.carry_out()
     assert (run.phase, run.outcome) == (Phase.FINISHED, Outcome.HELD)
     assert run.reason.startswith("jig_temperature_unknown: jig_temperature_age_second 6")
-    (record,) = records_of(scripted.path)
+    looked, record = records_of(scripted.path)
+    assert looked.step_id == "charge/preflight"
     assert (record.ended_by, record.abnormal) == ("voltage", False)
     assert record.end_run_time_second > 620
     assert [warning.partition(":")[0] for warning in run.warnings] == ["jig_temperature_silent"]
@@ -142,7 +143,7 @@ async def test_half_cycle_in_which_the_temperature_stays_unknown_is_held_by_the_
     )
     assert (run.phase, run.outcome) == (Phase.FINISHED, Outcome.HELD)
     assert run.reason.startswith("jig_temperature_unknown: ")
-    assert [record.ended_by for record in records_of(scripted.path)] == ["voltage"]
+    assert [record.ended_by for record in records_of(scripted.path)] == ["time", "voltage"]
 
 
 async def test_an_outage_of_the_daemon_is_no_silent_sensor(tmp_path: Path) -> None:

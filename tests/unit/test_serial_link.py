@@ -246,3 +246,52 @@ async def test_half_a_line_is_kept_over_a_timeout():
         await inbox.line(0.0)
     inbox.feed(b"lo\r")
     assert await inbox.line(0.0) == "hello"
+
+
+def one_answer_behind(count):
+    """Answers `count` questions with what the one before asked for, the first of them not at all; then all in turn."""
+    held = []
+
+    def answer(line):
+        nonlocal count
+        held.append(line + b"\r")
+        count -= 1
+        if count >= 0:
+            return held.pop(0) if len(held) > 1 else b""
+        whole = b"".join(held)
+        held.clear()
+        return whole
+
+    return answer
+
+
+NUMBER, OTHER_NUMBER = (Query(text, float, source="this test") for text in ("1", "2"))
+
+
+@contextlib.asynccontextmanager
+async def after_a_late_answer(count):
+    async with session_over(tcp_far_end, one_answer_behind(count)) as (session, link):
+        link.timeout_second = SHORT_SECOND
+        with pytest.raises(NoReplyError):
+            await session.ask(NUMBER)
+        link.timeout_second = TIMEOUT_SECOND
+        await session.open()
+        yield session
+
+
+async def test_a_late_answer_on_the_next_link_is_thrown_away_where_it_is_none():
+    word = Query("word", lambda line: {"word": "said"}.get(line) or float("none"), source="this test")
+    async with after_a_late_answer(1) as session:
+        assert await session.ask(word) == "said"
+    async with after_a_late_answer(2) as session:
+        assert await session.ask(NUMBER) == 1
+        assert await session.ask(word) == "said"
+
+
+async def test_a_late_answer_that_was_read_as_another_is_found_out_and_not_passed_over():
+    word = Query("word", lambda line: {"word": "said"}.get(line) or float("none"), source="this test")
+    async with after_a_late_answer(2) as session:
+        assert await session.ask(OTHER_NUMBER) == 1, "nothing tells it from the answer"
+        with pytest.raises(BadReplyError):
+            await session.ask(word)
+        assert not session.is_open

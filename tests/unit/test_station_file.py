@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from daemon.pressure import PressureCalibration
 from daemon.station import load_station, mill_drive_connection, rig_wiring
-from daemon.station_file import StationFile, is_on_this_machine
+from daemon.station_fields import is_on_this_machine
+from daemon.station_file import StationFile
 from drivers.and_weighing.codec import AndFormat
 from drivers.registry import Connection, LoadCellConnection, MillDriveConnection, ThermometerConnection
 from protocols.errors import errors_in
@@ -86,6 +87,9 @@ def test_the_example_calibrates_in_newtons_and_square_metres() -> None:
         reference_celsius=25,
         certificate="KOLAS-2026-0815",
         nominal_newton=5000,
+        unit="kg",
+        calibrated_on="2026-03-02",
+        valid_until="2027-03-01",
     )
 
 

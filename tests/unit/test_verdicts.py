@@ -29,7 +29,7 @@ from daemon.settling import Settled
 from daemon.silence import flag_texts, flagged, fresh, newly_silent
 from daemon.verdicts import accepted, with_watch
 from daemon.watching import Tail
-from tests.support.plans import block, charge, discharge, equilibrate, jig_readings, plan, rest, row, setting
+from tests.support.plans import block, charge, discharge, equilibrate, hold, jig_readings, plan, rest, row, setting
 from tests.support.watched_run import WatchedRun, table
 
 JIG, PRESSURE = "jig_temperature_celsius", "surface_pressure_pa"
@@ -44,8 +44,8 @@ def after(run: Run, *events: Event) -> tuple[Run, tuple[Effect, ...]]:
 
 
 def begun(*steps: PlanStep) -> Run:
-    """A run under way in its first step, with the whole safety table."""
-    return after(Run(plan=plan(*steps, interlocks=table())), RunStarted(), started(1))[0]
+    """A run under way in its first step, with the whole safety table; its cell has been looked at."""
+    return after(Run(plan=plan(*steps, interlocks=table()), has_driven=True), RunStarted(), started(1))[0]
 
 
 def started(segment: int) -> SegmentStarted:
@@ -126,6 +126,19 @@ def aborted(run: Run, elapsed_second: float, last_volt: float) -> Run:
     summary = block(run.rows + 1, 10, row(elapsed_second, last_volt))
     run, _ = after(run, BlockStored(segment=run.segment, summary=summary))
     return after(run, SegmentEnded(record=end_of_segment(run, power_was_cycled=False)), SAFE)[0]
+
+
+def test_half_whose_voltage_is_held_is_over_after_that() -> None:
+    run, _ = after(begun(charge(), hold(), rest()), UNKNOWN)
+    run = ended(run, 3.7, 3600.0, 0.002)
+    assert (run.phase, run.position) == (Phase.MEASURING, 1)
+    summary = block(run.rows + 1, 10, row(600.0, 3.7, 9e-6), charge_in_ampere_hour=1e-4)
+    run, _ = after(run, BlockStored(segment=run.segment, summary=summary))
+    run, _ = after(run, SegmentEnded(record=end_of_segment(run, power_was_cycled=False)))
+    assert (run.phase, run.held_as) == (Phase.HALTING, Outcome.HELD)
+    assert run.reason.startswith("jig_temperature_unknown: ")
+    (half,) = run.watch.cycling.halves
+    assert half.charge_ampere_hour == pytest.approx(0.0021)
 
 
 def test_half_that_ends_in_a_pause_holds_for_what_it_showed() -> None:

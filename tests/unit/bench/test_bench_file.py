@@ -67,13 +67,20 @@ def problems_of(text):
     return [str(problem) for problem in caught.value.problems]
 
 
+BESIDE_THE_CELL = {"load_cell", "thermometer", "chamber"}
+ROLES = {
+    "log_only": BESIDE_THE_CELL,
+    "potentiostat_only": {"potentiostat"},
+    "mill": {"mill_drive", "chiller"},
+}
+
+
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_what_is_shipped_is_right_and_named_by_role(path):
     instruments = load_bench_file(path).content.instruments
     assert [instrument.name for instrument in instruments] == [instrument.role for instrument in instruments]
     roles = {instrument.role for instrument in instruments}
-    assert ("potentiostat" in roles) == (path.stem != "log_only")
-    assert ({"load_cell", "thermometer", "chamber"} <= roles) == (path.stem != "potentiostat_only")
+    assert roles == ROLES.get(path.stem, {"potentiostat", *BESIDE_THE_CELL})
 
 
 def test_a_cell_is_made_as_the_file_says():

@@ -203,6 +203,20 @@ def test_dynamic_limits(bench, run):
     assert 1 <= len(readings) < 10
 
 
+def test_dynamic_limits_that_are_off_are_never_met(bench, run):
+    bench.tell(":SOUR:FUNC CURR", ":SOUR:CURR 2.5E-3", ":OUTP ON", ':SENS:FUNC "VOLT"', ":CALC2:VOLT:LIM1:UPP 2.7")
+    for number, kind in enumerate(("ABOV", "BEL", "IN", "OUT"), start=1):
+        bench.tell(":TRAC:CLE")
+        blocks = ("MEAS 1", f"BRAN:LIM:DYN 2,{kind},1,0", "DEL:CONS 3,1", "BRAN:COUN 4,3,1")
+        assert len(run(*blocks, second=5 * number)) == 3
+
+
+def test_limits_are_as_large_as_the_manual_lets_them_be(bench):
+    bench.tell(":CALC2:VOLT:LIM1:UPP 9.99999E11", ":CALC2:VOLT:LIM1:LOW -9.99999E11")
+    bench.say(":CALC2:VOLT:LIM1:UPP 1E12")
+    assert bench.say(":SYST:ERR?").startswith("-222")
+
+
 def test_delta(bench, run):
     bench.tell(":SOUR:FUNC CURR", ":SOUR:CURR -2.5E-3", ":OUTP ON", ':SENS:FUNC "VOLT"')
     falling = run("MEAS 1", "BRAN:DELT 2,0.1,0", "DEL:CONS 3,100", "BRAN:COUN 4,3,1", second=500)
@@ -232,6 +246,60 @@ def test_settings_are_recalled(bench, run):
         bench.tell(f":SOUR:CURR {ampere}", ':SOUR:CONF:LIST:STOR "S"')
     run('CONF:REC 1,"S",1', "SOUR:STAT 2,ON", "MEAS 3", 'CONF:NEXT 4,"S"', "MEAS 5", 'CONF:PREV 6,"S"', "MEAS 7")
     assert bench.rows("defbuffer1", "SOUR")[:, 0] == pytest.approx([1e-3, -2e-3, 1e-3], rel=2e-3)
+
+
+def test_source_and_limits_are_recalled_together_and_each_list_keeps_its_place(bench, run):
+    """A ladder of two currents, each with its own limit: a reading above the first one's leads to the second."""
+    bench.tell(":SOUR:FUNC CURR", ':SENS:FUNC "VOLT"', ":OUTP:SMOD HIMP", ":CALC2:VOLT:LIM1:STAT ON")
+    bench.tell(':SOUR:CONF:LIST:CRE "S"', ':SENS:CONF:LIST:CRE "M"')
+    for ampere, volt in ((1e-3, 2.55), (-1e-3, 9.0)):
+        bench.tell(f":SOUR:CURR {ampere}", ':SOUR:CONF:LIST:STOR "S"')
+        bench.tell(f":CALC2:VOLT:LIM1:UPP {volt}", ':SENS:CONF:LIST:STOR "M"')
+    run(
+        'CONF:REC 1,"S",1,"M",1',
+        "SOUR:STAT 2,ON",
+        "MEAS 3",
+        "BRAN:LIM:DYN 4,ABOV,1,7,3",
+        "BRAN:COUN 5,4,3",
+        "BRAN:ALW 6,0",
+        'CONF:NEXT 7,"S","M"',
+        "BRAN:ALW 8,3",
+        second=20,
+    )
+    rows = bench.rows("defbuffer1", "SOUR", "STAT")
+    assert rows[:, 0] == pytest.approx([1e-3, -1e-3, -1e-3, -1e-3, -1e-3], rel=2e-3)
+    assert (rows[:, 1].astype(int) & 128 != 0).tolist() == [True, False, False, False, False]
+    assert bench.say(":CALC2:VOLT:LIM1:UPP?;:SOUR:CURR?") == "9.000000E+00;-1.000000E-03"
+
+
+@pytest.mark.parametrize(
+    ("blocks", "levels"),
+    [
+        (('CONF:PREV 1,"S"', "MEAS 2", 'CONF:PREV 3,"S"', "MEAS 4"), [3e-3, 2e-3]),
+        (('CONF:NEXT 1,"S"', "MEAS 2", 'CONF:PREV 3,"S"', "MEAS 4"), [1e-3, 3e-3]),
+        (('CONF:REC 1,"S",3', "MEAS 2", 'CONF:NEXT 3,"S"', "MEAS 4"), [3e-3, 1e-3]),
+        (('CONF:REC 1,"S",3', "MEAS 2", 'CONF:PREV 3,"S"', "MEAS 4"), [3e-3, 2e-3]),
+    ],
+)
+def test_a_list_begins_anew_beyond_either_end(bench, run, blocks, levels):
+    """Of a list that is new the first is the next one, and the last the previous."""
+    bench.tell(":SOUR:FUNC CURR", ':SENS:FUNC "VOLT"', ":OUTP ON")
+    for second in (5, 10):
+        bench.tell(":TRAC:CLE", ':SOUR:CONF:LIST:CRE "S"')
+        for ampere in (1e-3, 2e-3, 3e-3):
+            bench.tell(f":SOUR:CURR {ampere}", ':SOUR:CONF:LIST:STOR "S"')
+        run(*blocks, second=second)
+        assert bench.rows("defbuffer1", "SOUR")[:, 0] == pytest.approx(levels, rel=2e-3)
+        bench.tell(':SOUR:CONF:LIST:DEL "S"')
+
+
+def test_two_lists_of_a_block_are_of_two_kinds(bench):
+    for kind, name in (("SOUR", "S"), ("SOUR", "T"), ("SENS", "M")):
+        bench.tell(f':{kind}:CONF:LIST:CRE "{name}"')
+    for block in ('CONF:NEXT 1,"S","T"', 'CONF:PREV 1,"M","M"', 'CONF:REC 1,"S",1,"T",1'):
+        bench.say(f":TRIG:BLOC:{block}")
+        assert bench.say(":SYST:ERR?").startswith("-221")
+    bench.tell(':TRIG:BLOC:CONF:NEXT 1,"M","S"')
 
 
 def test_log_entries_and_ends(bench, run):

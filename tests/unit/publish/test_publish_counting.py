@@ -1,12 +1,13 @@
 """Cycles counted on from the last are those counted from the beginning."""
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.cycles import cycle_table
 from daemon.events import SegmentRecord
 from daemon.publish.counting import CycleCounter
-from tests.support.plans import charge, plan
+from tests.support.plans import charge, discharge, hold, plan
 
 PLAN = plan(charge())
 SEGMENTS = st.lists(
@@ -76,3 +77,37 @@ def test_a_cycle_is_final_with_its_second_half(segments):
         if record.half == "discharge" and before == ("charge",) and not record.abnormal:
             assert final
             assert counter.open_halves == ()
+
+
+def test_a_cycle_whose_discharge_is_held_is_final_after_that():
+    of = plan(charge(), discharge(), hold("held", half="discharge"))
+    halves = [*records_of([("charge", "life", 2e-3, False), ("discharge", "life", 1e-3, False)])]
+    counter = CycleCounter(of)
+    assert [cycle for record in halves for cycle in counter.add(record)] == []
+    after = msgspec.structs.replace(halves[1], segment=3, step_id="held", extends=True, ended_by="current")
+    (cycle,) = counter.add(after)
+    assert cycle == cycle_table([*halves, after], of.cell, of.cycle_starts_with)[0]
+
+
+def test_a_half_that_is_held_by_a_later_plan_is_final_after_that():
+    before, after = plan(charge(), discharge()), plan(charge(), discharge("more"), hold("held", half="discharge"))
+    first, half = records_of([("charge", "life", 2e-3, False), ("discharge", "life", 1e-3, False)])
+    counter = CycleCounter(before)
+    counter.add(first)
+    counter.replan(after)
+    half = msgspec.structs.replace(half, step_id="more")
+    assert counter.add(half) == []
+    held = msgspec.structs.replace(half, segment=3, step_id="held", extends=True, ended_by="current")
+    assert counter.add(held) == cycle_table([first, half, held], after.cell, after.cycle_starts_with)
+
+
+def test_a_cycle_that_the_end_made_final_goes_on_with_what_is_appended():
+    charged, discharged = records_of([("charge", "life", 2e-3, False), ("discharge", "life", 1e-3, False)])
+    counter = CycleCounter(PLAN)
+    counter.add(charged)
+    (half_a_cycle,) = counter.finish()
+    assert half_a_cycle.discharge_capacity_mAh_g is None
+    after = plan(charge(), discharge("more"))
+    counter.replan(after)
+    whole = msgspec.structs.replace(discharged, step_id="more")
+    assert counter.add(whole) == cycle_table([charged, whole], after.cell, after.cycle_starts_with)

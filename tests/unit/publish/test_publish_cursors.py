@@ -2,8 +2,9 @@
 
 import pytest
 
-from daemon.publish.cursors import STATION_FILE_NAME, Cursors
+from daemon.publish.cursors import Cursors
 from daemon.store.errors import StoreError
+from daemon.store.station_tables import STATION_FILE_NAME
 
 
 @pytest.fixture
@@ -34,9 +35,10 @@ def test_runs_wait_until_they_are_done(opened, tmp_path):
         cursors.follow(run_id, tmp_path / run_id)
     assert cursors.waiting() == [tmp_path / "bench-1", tmp_path / "bench-2"]
     cursors.done("bench-1")
-    cursors.follow("bench-1", tmp_path / "bench-1")
     assert opened("a").waiting() == [tmp_path / "bench-2"]
     assert opened("b").waiting() == []
+    cursors.follow("bench-1", tmp_path / "bench-1")
+    assert opened("a").waiting() == [tmp_path / "bench-1", tmp_path / "bench-2"], "steps were appended to it"
 
 
 def test_alarms_that_are_shown(opened):

@@ -6,9 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.publish.cursors import STATION_FILE_NAME, Cursors
+from daemon.events import PlanChanged
+from daemon.publish.cursors import Cursors
 from daemon.publish.outbox import ROWS_A_MESSAGE, Outbox
 from daemon.publish.topics import StationTopics
+from daemon.run_state import Phase
+from daemon.store.station_tables import STATION_FILE_NAME
+from tests.support.plans import charge, discharge, loop, plan, rest
 from tests.support.stand_in_run import StandInRun
 
 TOPICS = StationTopics("lab", "bench").rig("rig1")
@@ -202,3 +206,43 @@ def test_whatever_happens_no_row_is_left_out(actions, tmp_path_factory):
     outbox.rest()
     cursors.close()
     run.close()
+
+
+def test_an_edit_is_an_event_without_its_plan_and_the_run_is_called_by_the_new_protocol(run, outbox):
+    new = plan(charge(), discharge(), loop(0, 7))
+    change = PlanChanged(
+        plan=new, protocol_name="q.yaml", protocol_text="new", by="ann", segment=1, text="fewer", loosened=("window",)
+    )
+    run.submit(change)
+    batch = outbox.exchange(None, everything)
+    [said] = [json.loads(one.payload) for one in batch.messages if b"plan_changed" in one.payload]
+    assert (said["severity"], said["text"]) == ("warning", "edited by ann: fewer")
+    assert set(said["data"]) == {"protocol_name", "protocol_sha256", "by", "segment", "text", "loosened"}
+    retained = {message.topic: message.payload for message in outbox.glance(0.0, {}).retained}
+    progress = json.loads(retained[TOPICS.run])
+    assert (progress["protocol"], progress["protocol_sha256"]) == ("q.yaml", said["data"]["protocol_sha256"])
+
+
+def test_a_run_that_had_ended_and_goes_on_is_not_over(run, outbox, cursors):
+    outbox.begin()
+    while len(run.run.memory.halves) < 2 or run.run.phase is not Phase.STOPPING:
+        run.end_segment()
+    run.finish()
+    drain(outbox)
+    assert outbox.over
+    outbox.finish()
+    assert cursors.waiting() == []
+    run.submit(
+        PlanChanged(
+            plan=plan(*run.run.plan.steps, rest()),
+            protocol_name="q",
+            protocol_text="",
+            by="ann",
+            segment=run.run.segment,
+            text="",
+        )
+    )
+    outbox.begin()
+    drain(outbox)
+    assert not outbox.over
+    assert cursors.waiting() == [run.directory]

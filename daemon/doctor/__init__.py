@@ -1,0 +1,1 @@
+"""What `presscell doctor` looks at; it changes nothing."""
