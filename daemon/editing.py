@@ -82,6 +82,8 @@ def edited(run: Run, event: PlanChanged) -> Run:
         limit_uses=_uses(run, plan),
         goto=_goes_on_at(run, plan) if isinstance(run.goto, int) else run.goto,
         idle=msgspec.structs.replace(run.idle, wanted=None if run.idle.wanted is None else moved[run.idle.wanted]),
+        # A run begun by an earlier version does not say so itself.
+        has_driven=run.has_driven or run.memory.number > 0,
     )
     return changed if run.phase is not Phase.FINISHED else _reopened(changed, len(run.plan.steps), event.by)
 
@@ -231,7 +233,7 @@ def _moved(run: Run, plan: Plan) -> dict[int, int]:
 
 def _goes_on_at(run: Run, plan: Plan) -> int | None:
     """Where a run that is held after a step goes on, in the new plan; None where that step is not in it."""
-    if not isinstance(run.goto, int) or run.goto == _kept(run):
+    if run.phase is Phase.FINISHED or not isinstance(run.goto, int) or run.goto == _kept(run):
         return _kept(run)
     return len(plan.steps) if run.goto == len(run.plan.steps) else _moved(run, plan).get(run.goto)
 

@@ -105,7 +105,13 @@ def _bound(row: Interlock) -> str:
 
 def _policies(where: str, old: ResumePolicy, new: ResumePolicy) -> list[str]:
     names = ("at_once_second", "within_second", "band_kelvin", "within_volt", "pressure_share")
-    return [*_larger(f"{where}on_resume ", names, old, new), *_action(f"{where}on_resume ", old.action, new.action)]
+    before, after = old.rest.until_time_second, new.rest.until_time_second
+    said = [f"{where}on_resume rest {before:g} s → {after:g} s"] if after < before else []
+    return [
+        *said,
+        *_larger(f"{where}on_resume ", names, old, new),
+        *_action(f"{where}on_resume ", old.action, new.action),
+    ]
 
 
 def _links(where: str, old: LinkLoss, new: LinkLoss) -> list[str]:

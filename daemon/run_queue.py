@@ -137,5 +137,6 @@ class RunQueue:
     def _next_second(self) -> float:
         now_second = self._clock.now_second()
         ends = [now_second + one.longest_wait_second - self._use.waited_second(one) for one in self._use.waiting]
+        opens = [self._opened_second.get(one.run_id, now_second) + CHECK_SECOND for one in self._use.waiting]
         # One that is over already could not be taken out: that is tried again with the next check, not at once.
-        return min([*(end for end in ends if end > now_second), now_second + CHECK_SECOND])
+        return min([*(due for due in (*ends, *opens) if due > now_second), now_second + CHECK_SECOND])

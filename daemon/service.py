@@ -49,7 +49,7 @@ from daemon.store.records import RUN_FILE_NAME, RunHeader
 from daemon.store.sharing_store import SharingStore
 from daemon.store.station_tables import STATION_FILE_NAME
 from daemon.store.usage_store import UsageStore
-from daemon.stored import stored_plan
+from daemon.stored import plan_in_force
 from daemon.usage import Total
 from daemon.usage_book import UsageBook
 from daemon.wiring import MissingRoleError, bring_to_open_circuit, connect_rig
@@ -487,7 +487,7 @@ class Daemon:
         """A run from before its instrument was shared gets its lease, if it can; without one it may set nothing."""
         if self._use.has_lease(header.run_id):
             return
-        plan = stored_plan(directory / RUN_FILE_NAME, header)
+        plan = plan_in_force(directory / RUN_FILE_NAME, header)
         wish = wish_of(plan, said.shared.get("chamber"))
         why = self._use.obstacle(wish, header.run_id)
         if why is not None:

@@ -11,6 +11,7 @@ from daemon.events import Event, decode_event
 from daemon.plan import Plan
 from daemon.run_state import Run, decode_run
 from daemon.store.errors import StoreError
+from daemon.store.reading import read_snapshot
 from daemon.store.records import SCHEMA_VERSION, WHOSE_ADVICE, JournalEntry, RunHeader, Snapshot, decoded
 
 _decode_plan = msgspec.json.Decoder(Plan).decode
@@ -19,6 +20,12 @@ _decode_plan = msgspec.json.Decoder(Plan).decode
 def stored_plan(path: Path, header: RunHeader) -> Plan:
     """The plan of a run. Raises `StoreError` when it can't be understood."""
     return decoded(path, "its plan", _decode_plan, header.plan_json)
+
+
+def plan_in_force(path: Path, header: RunHeader) -> Plan:
+    """The plan a run has now: that of its header until it is edited. Raises `StoreError` as `stored_plan`."""
+    snapshot = read_snapshot(path)
+    return stored_plan(path, header) if snapshot is None else stored_run(path, snapshot).plan
 
 
 def stored_event(path: Path, entry: JournalEntry) -> Event:

@@ -61,7 +61,8 @@ async def test_a_sound_cable_carries_the_truth(desk, behaviour):
 async def test_what_is_spoilt_is_no_number_and_the_next_connection_reads_the_truth(desk, behaviour):
     async with desk.far_end.laid(desk.transport):
         await connected(desk)
-        desk.expect_nothing()
+        if behaviour != "cut":
+            desk.expect_nothing()
         if behaviour == "rebooted":
             desk.reboot()
         else:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from drivers.and_weighing.codec import AndFormat
-from drivers.errors import BadReplyError, DriverError, LinkLostError, NoReplyError, RefusedError, WrongInstrumentError
+from drivers.errors import BadReplyError, LinkLostError, NoReplyError, RefusedError, WrongInstrumentError
 from drivers.registry import LOAD_CELLS, LoadCellConnection
 from drivers.roles import LoadStatus
 from simulators.and_indicator import AndIndicator

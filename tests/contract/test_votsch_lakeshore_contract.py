@@ -5,8 +5,6 @@ import math
 import pytest
 
 from drivers.errors import (
-    BadReplyError,
-    LinkLostError,
     NoReplyError,
     OutOfRangeError,
     RefusedError,
@@ -22,14 +20,6 @@ from tests.support.byte_cables import FarEnd
 
 PATIENCE_REAL_SECOND = 10.0
 SHORT_REAL_SECOND = 0.2
-FAILURES = {
-    "mute": NoReplyError,
-    "half": NoReplyError,
-    "late": NoReplyError,
-    "garbled": BadReplyError,
-    "noisy": BadReplyError,
-    "cut": LinkLostError,
-}
 
 
 class Surroundings:

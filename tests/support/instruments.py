@@ -203,7 +203,7 @@ class ScriptedDevice:
 
     def rows_of(self, token: str, by_second: float = math.inf) -> Floats:
         """Elapsed time, voltage and current of a segment's rows, shape (n, 3)."""
-        execution, number = self.executed[token], int(token[-6:])
+        execution, number = self.executed[token], int("".join(filter(str.isdigit, token))[-6:])
         second = execution.elapsed_second(by_second) if by_second >= execution.started_second else np.empty(0)
         volt = execution.volt_at(second)
         volt[[row in self.unread_rows.get(number, ()) for row in range(1, len(second) + 1)]] = np.nan

@@ -327,6 +327,12 @@ def test_a_zero_is_taken_alone_when_it_rests(bench: Bench) -> None:
     bench.write_station(f"file: {zeroed}")
     checked = bench.command_line.run("check", "station.yaml")
     assert checked.returncode == 0, checked.stderr
+    other, named = bench.folder / "other.yaml", bench.folder / "station.yaml"
+    other.write_text(zeroed.read_text().replace("unit: kg", "unit: kg\n  serial_number: A-1", 1))
+    named.write_text(named.read_text().replace("unit: kg", 'unit: kg, serial_number: "B-2"'))
+    refused = bench.calibrate("--zero", str(other), "--to", str(bench.folder / "third.yaml"))
+    assert refused.returncode == 1
+    assert "is of A-1, and rig1 has B-2" in refused.stderr
 
 
 def test_the_run_of_a_calibrated_station_carries_the_whole_calibration(bench: Bench) -> None:

@@ -275,6 +275,8 @@ def test_steps_are_appended_to_a_run_that_is_complete() -> None:
     assert (again.phase, again.outcome, again.goto, again.step_done) == (Phase.HOLDING, None, 3, True)
     assert again.reason == "steps were appended by ann"
     assert coming(done, new).segments == 1
+    by_a_limit = msgspec.structs.replace(done, goto=1)
+    assert (refusals(by_a_limit, new), coming(by_a_limit, new).segments) == ((), 1)
     assert "nothing is measured" in refusals(done, cycling(3))[0]
     assert "write what is to come as further steps at the end" in refusals(done, cycling(4, charge("last")))[0]
 

@@ -51,6 +51,7 @@ def test_as_tight_or_tighter_needs_no_second_yes(new: Plan) -> None:
         (with_row(0, action="hold"), "voltage "),
         (with_row(0, quantity="voltage_volt"), "voltage "),
         (changed(interlocks=TABLE[1:]), "voltage voltage_under_current_volt ≥ 1.9 ≤ 4 (trip, 2 rows) → none"),
+        (changed(resume=ResumePolicy(rest=rest(until_time_second=1.0))), "on_resume rest "),
         (changed(lower_voltage_volt=1.95), "window 2 to 3.7 V → 1.95 to 3.7 V"),
         (changed(upper_voltage_volt=3.75), "window 2 to 3.7 V → 2 to 3.75 V"),
         (

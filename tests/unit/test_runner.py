@@ -182,6 +182,7 @@ async def test_starts_that_nobody_answers_are_a_silence_however_well_looks_are_a
 async def test_starts_that_nobody_answers_end_a_run_as_any_silence_does(tmp_path: Path) -> None:
     scripted = Scripted(tmp_path, plan(charge(), discharge(), link=LinkLoss(fail_second=120.0)))
     scripted.device.fail("start_segment", NO_REPLY, at=2, times=10**9)
+    scripted.at(600, lambda: scripted.runner.request_stop("ada"))
     run = await scripted.carry_out()
     assert (run.outcome, scripted.device.output_on) == (Outcome.FAILED, False)
 

@@ -15,6 +15,8 @@ from daemon.recover import unfinished_runs
 from daemon.reopening import ended_run, reopen
 from daemon.result import read_result
 from daemon.run_state import Outcome, Phase
+from daemon.store.reading import read_header
+from daemon.stored import plan_in_force
 from drivers.errors import WrongInstrumentError
 from tests.support.instruments import JumpingClock
 from tests.support.plans import AT_ONCE, loop, plan, rest
@@ -130,6 +132,7 @@ async def test_the_daemon_dies_right_after_it_was_written(tmp_path: Path) -> Non
     scripted.at(100.0, scripted.runner.let_go)
     run = await scripted.carry_out()
     assert (run.phase, run.plan) == (Phase.MEASURING, resting(1, "last"))
+    assert plan_in_force(scripted.path, read_header(scripted.path)) == resting(1, "last")
     run = await take_up(scripted.directory, scripted.device, ZERO_SECOND + 110.0)
     assert run.outcome is Outcome.COMPLETED
     assert executed(scripted.path) == ["one", "two", "last"]
