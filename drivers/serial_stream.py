@@ -40,6 +40,8 @@ class SerialStream:
         self._buffer = StreamBuffer(bound_bytes)
         self._failure = "the port is not open"
         self._waiting: set[tuple[int, asyncio.Future[bool]]] = set()
+        self._missing_after = (0, 0)
+        """How many bytes were missing when somebody waited in vain last, and how many had come."""
 
     @property
     def received_total(self) -> int:
@@ -77,7 +79,11 @@ class SerialStream:
         return taken
 
     async def wait_received(self, total: int, within_real_second: float) -> bool:
-        """Whether `total` bytes have come since the opening, or come in time. False at once when the port is gone."""
+        """Whether `total` bytes have come since the opening, or come in time. False at once when the port is gone.
+
+        Bytes that are missing still when others have come after them were lost on their way: from then on nobody waits
+        for them.
+        """
         if self.received_total >= total or not self._port.is_open:
             return self.received_total >= total
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -87,9 +93,17 @@ class SerialStream:
             async with asyncio.timeout(within_real_second):
                 return await future
         except TimeoutError:
+            self._note_missing(total)
             return False
         finally:
             self._waiting.discard(waiter)
+
+    def _note_missing(self, total: int) -> None:
+        missing, received = total - self.received_total, self.received_total
+        was_missing, had_come = self._missing_after
+        if missing == was_missing and received > had_come:
+            self._buffer.skip_to(total)
+        self._missing_after = (missing, received)
 
     def count_from(self, total: int) -> None:
         """Take the next byte for the one after `total`, as a simulated cable counts that went on while this was closed.

@@ -51,6 +51,10 @@ class StreamBuffer:
         self.take()
         self.received_total = self._stamped_total = total
 
+    def skip_to(self, total: int) -> None:
+        """What has not come of the bytes up to `total` was lost, before those that are held."""
+        self.received_total = max(self.received_total, total)
+
     def stamp(self, marks: Sequence[Mark]) -> None:
         """Give bytes the seconds at which a simulated clock says they were sent.
 

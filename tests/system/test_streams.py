@@ -8,7 +8,7 @@ import pytest
 from daemon.store.reading import read_rows
 
 HEAD = "window: {lower_voltage_V: 2.0, upper_voltage_V: 3.7, vs: Li-In}\nmethod:\n"
-REST = HEAD + "  - {step: open_circuit_voltage, id: rest, until_time: 15 s}\n"
+REST = HEAD + "  - {step: open_circuit_voltage, id: rest, until_time: 6 s}\n"
 HEATING = (
     HEAD
     + "  - {step: open_circuit_voltage, id: heat, until_time: 10 min, temperature_C: 55}\n"

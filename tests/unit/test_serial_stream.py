@@ -86,6 +86,22 @@ async def test_waiting_ends_when_nothing_comes(cable):
     await stream.close()
 
 
+async def test_what_was_lost_on_its_way_is_waited_for_twice_and_no_more(cable):
+    """A simulated cable counts a frame that it lost when it was cut."""
+    stream = stream_on(cable.path)
+    await stream.open()
+    for frames in (1, 2):
+        cable.send(FRAME)
+        assert await stream.wait_received(18 * frames, PATIENCE_REAL_SECOND)
+        assert not await stream.wait_received(18 * frames + 7, 0.0)
+        stream.take()
+    cable.send(FRAME)
+    assert await stream.wait_received(54 + 7, PATIENCE_REAL_SECOND)
+    stream.stamp([(43, 11.0), (61, 12.0)])
+    assert stream.take() == [(12.0, FRAME)]
+    await stream.close()
+
+
 async def test_what_nobody_takes_is_bounded_and_leaves_a_trace(cable):
     stream = stream_on(cable.path, bound_bytes=100)
     await stream.open()
