@@ -31,13 +31,25 @@ def check(files: tuple[str, ...], cell_file: Path | None) -> None:
     """Say what is wrong with FILES: file:line:column, what is wrong, what to write.
 
     They are protocol, cell, station, calibration and bench files. A protocol is checked with a cell, for its currents:
-    the one named, else BM-05; one that mills has none. One that asks for values and has not got them all is checked
-    without.
+    the one named, else the cell file among FILES if there is one, else BM-05; one that mills has none. One that asks
+    for values and has not got them all is checked without.
     """
+    cell_file = cell_file or _only_cell(files)
     in_order = [_is_in_order(protocol_path(name), cell_file) for name in files]
     if not all(in_order):
         sys.exit(FOUND_A_PROBLEM)
     click.echo(f"{len(files)} file{'s' if len(files) > 1 else ''} in order.", err=True)
+
+
+def _only_cell(files: tuple[str, ...]) -> Path | None:
+    """The cell file among these, if there is exactly one that can be read."""
+    cells = []
+    for path in map(protocol_path, files):
+        try:
+            cells += [path] if _has(read_source(read_text(path), shown_name(path)), "cell") else []
+        except ProblemsFound:
+            continue
+    return cells[0] if len(cells) == 1 else None
 
 
 def _is_in_order(path: Path, cell_file: Path | None) -> bool:

@@ -25,7 +25,8 @@ def status(as_json: bool, data_directory: Path) -> None:
         return
     table = Table(title="Rigs", title_justify="left")
     for heading in ("rig", "state", "run", "step", "V", "I / mA", "P / MPa", "T / °C", "run time", "note"):
-        table.add_column(heading)
+        # The end of a run's id is what other verbs ask for: only the note may be broken.
+        table.add_column(heading, no_wrap=heading != "note")
     for rig in rigs:
         table.add_row(*_cells(rig))
     stdout_console().print(table)

@@ -41,7 +41,8 @@ def watch(broker: BrokerAddress, station: str, as_json: bool) -> None:
         try:
             asyncio.run(_print(broker, filters) if as_json else _draw(broker, filters))
         except OutletLostError as error:
-            refuse(f"No broker at {error}", NO_BROKER)
+            hint = "name one by --broker HOST:PORT: it is under `mqtt` in the station file, and `simulate` says its own"
+            refuse(f"No broker at {error}; {hint}", NO_BROKER)
         except aiomqtt.MqttError:
             refuse(f"The broker at {broker} went away.", NO_BROKER)
 
