@@ -258,6 +258,7 @@ async def _guided(asked: Asked, words: Words, before: list[WrittenPoint]) -> tup
         points = await guided_points(
             feeler,
             asked.load_cell.unit,
+            asked.load_cell.nominal_newton,
             asked.window_second,
             Answers(),
             lambda points: fit_of(before + points, words.reference, words.used_up_to_newton),

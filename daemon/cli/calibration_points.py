@@ -23,6 +23,8 @@ from protocols.errors import BadValueError
 
 COLUMNS = ("force_N", "shown", "temperature_C", "direction")
 NEEDED = ("force_N", "shown")
+ODD_ZERO = 0.1
+"""More of a sensor's nominal force than this is no zero of an empty one."""
 _FORCE = re.compile(r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*([A-Za-z]*)\s*")
 
 
@@ -118,9 +120,19 @@ def force_in(text: str) -> float:
     return float(parts[1]) * units.NEWTON_PER_UNIT[unit.casefold()]
 
 
+def why_odd_zero(shown: float, unit: str, nominal_newton: float) -> str:
+    """What speaks against nothing being on a sensor that shows this; empty when nothing does, or it can't be told."""
+    newton = abs(shown) * units.NEWTON_PER_UNIT.get(unit.casefold(), 0.0)
+    if newton <= ODD_ZERO * nominal_newton:
+        return ""
+    share = newton / nominal_newton
+    return f"that is {share:.0%} of the sensor's {nominal_newton:g} N: is the jig still on it? drop forgets the point"
+
+
 async def guided_points(
     feeler: Feeler,
     unit: str,
+    nominal_newton: float,
     window_second: float,
     answers: Answers,
     check: Callable[[list[WrittenPoint]], object],
@@ -154,6 +166,8 @@ async def guided_points(
             case "":
                 if (point := await _measured(feeler, unit, window_second, answers, points)) is not None:
                     points.append(point)
+                    if point.force_N == 0 and (odd := why_odd_zero(point.shown, unit, nominal_newton)):
+                        click.echo(f"  {odd}", err=True)
             case _:
                 click.echo(f"{word!r} is nothing here: Enter, end or drop.", err=True)
 

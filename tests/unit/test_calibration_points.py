@@ -3,7 +3,7 @@
 import pytest
 
 from daemon.calibrating import LoadedCell, why_not_empty
-from daemon.cli.calibration_points import force_in, points_in_table
+from daemon.cli.calibration_points import force_in, points_in_table, why_odd_zero
 from protocols.errors import BadValueError
 
 
@@ -67,3 +67,12 @@ LOADED = LoadedCell("BM-05", "lab-1", is_unfinished=False)
 def test_a_jig_is_empty_only_when_that_is_known(loaded: LoadedCell | None, cell_out: str, words: str | None) -> None:
     why_not = why_not_empty("rig1", loaded, cell_out)
     assert why_not is None if words is None else words in str(why_not)
+
+
+@pytest.mark.parametrize(
+    ("shown", "unit", "said"),
+    [(2.5, "kgf", False), (-60.0, "kgf", True), (108.5, "kgf", True), (400.0, "N", False), (1e6, "V", False)],
+)
+def test_a_zero_that_is_none_is_told(shown: float, unit: str, said: bool) -> None:
+    """A jig that was left on the sensor; a unit that is none of force says nothing."""
+    assert bool(why_odd_zero(shown, unit, 5000.0)) == said
