@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from daemon.clock import Clock
+from daemon.clock import Clock, wait_out
 from daemon.recover import rig_of, unfinished_runs
 from daemon.rig import Rig
 from daemon.store.errors import StoreError
@@ -138,7 +138,7 @@ class Feeler:
         began_second = self._clock.now_second()
         second, shown, status, celsius = [np.empty(0)], [np.empty(0)], [np.empty(0, dtype=np.int64)], list[float]()
         while True:
-            await self._wait(LOOK_SECOND)
+            await wait_out(self._clock, self._clock.now_second() + LOOK_SECOND)
             block = await self._load_cell.read()
             second.append(block.second)
             shown.append(block.displayed)
@@ -173,11 +173,6 @@ class Feeler:
         if not math.isfinite(jig):
             raise NotSteadyError("the jig's temperature can't be read: its probe says nothing")
         return [jig]
-
-    async def _wait(self, second: float) -> None:
-        until_second = self._clock.now_second() + second
-        while self._clock.now_second() < until_second - 1e-9:
-            await self._clock.wait_until(until_second)
 
 
 def _why_no_readings(value: Floats, status: Integers) -> str | None:

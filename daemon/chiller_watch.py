@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from daemon.clock import Clock
+from daemon.clock import Clock, wait_out
 from daemon.cooling import Cooling
 
 LOOK_EVERY_SECOND = 1.0
@@ -32,5 +32,4 @@ class ChillerWatch:
             await self._cooling.keep_up()
             is_patient = self._cooling.is_lost and not self._cooling.is_wanted
             due_second = self._clock.now_second() + (RECONNECT_EVERY_SECOND if is_patient else LOOK_EVERY_SECOND)
-            while self._clock.now_second() < due_second - 1e-6:
-                await self._clock.wait_until(due_second)
+            await wait_out(self._clock, due_second)

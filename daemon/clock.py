@@ -84,6 +84,17 @@ class Clock(Protocol):
         ...
 
 
+def is_due(clock: Clock, second: float) -> bool:
+    """Whether it is so late that `Clock.wait_until` waits no more: a hair before a second counts as that second."""
+    return second <= clock.now_second() + TICK_SECOND
+
+
+async def wait_out(clock: Clock, second: float) -> None:
+    """Wait until it is due, whatever else wakes on the way. Raises as `Clock.wait_until`."""
+    while not is_due(clock, second):
+        await clock.wait_until(second)
+
+
 def real_second() -> float:
     """Real seconds that only rise, whatever clock a station runs on: for measuring our own work and real-time I/O."""
     return time.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 from daemon.bounds import CURRENT_FACTOR, Bounds
 from daemon.buffer_rows import ROWS_BESIDE, buffer_rows, measured_next, measures, rows_of
@@ -30,6 +31,7 @@ from daemon.plan import (
     CapacityBasis,
     CurrentStep,
     Interlock,
+    Limit,
     LinkLoss,
     LoopStep,
     PauseStep,
@@ -99,6 +101,23 @@ def record_first(record: Record | None) -> tuple[tuple[float, float], ...]:
             until_second += interval.for_second
             first.append((interval.every_second, until_second))
     return tuple(first)
+
+
+class SharedFields(TypedDict):
+    """What every step that is measured holds, as `daemon.plan` names it."""
+
+    step_id: str
+    block: str
+    line: int
+    limits: tuple[Limit, ...]
+    upper_guard_volt: float
+    sampling_second: float
+    cutoff_second: float
+    record: dict[str, float]
+    record_first: tuple[tuple[float, float], ...]
+    interlocks: tuple[Interlock, ...]
+    resume: ResumePolicy | None
+    link: LinkLoss | None
 
 
 @dataclass(frozen=True)
@@ -173,23 +192,12 @@ class Fitting:
         self._check_length(draft, until_time_second, sampling)
         self._check_shortness(self._time_place(draft), until_time_second, sampling)
         return RestStep(
-            step_id=draft.step_id,
-            block=draft.block,
-            line=line,
             until_time_second=until_time_second,
             until_equilibrated=draft.until_equilibrated,
-            limits=draft.limits,
             is_timed_out=draft.until_time_second is None,
             on_timeout=draft.on_timeout,
             lower_guard_volt=self._bounds_of(draft).rest_low_volt,
-            upper_guard_volt=self._bounds_of(draft).high_volt.value,
-            sampling_second=sampling,
-            cutoff_second=cutoff,
-            record=self._record(draft, RECORD_REST),
-            record_first=self._record_first(draft),
-            interlocks=self._interlocks(draft),
-            resume=self._resume(draft),
-            link=self._link(draft),
+            **self._shared(draft, line, (sampling, cutoff), RECORD_REST),
         )
 
     def _wait(self, draft: WaitDraft, line: int) -> WaitStep:
@@ -216,9 +224,6 @@ class Fitting:
         self._check_shortness(self._time_place(draft), guard, sampling)
         self._check_held(draft, SegmentMode.VOLTAGE, {"voltage_V": draft.step.voltage_V})
         return VoltageStep(
-            step_id=draft.step_id,
-            block=draft.block,
-            line=line,
             half=draft.half,
             extends=draft.extends,
             voltage_volt=draft.step.voltage_V,
@@ -227,17 +232,9 @@ class Fitting:
             until_current_ampere=draft.until_current_ampere,
             until_time_second=draft.until_time_second,
             basis=self._basis(draft),
-            limits=draft.limits,
             guard_time_second=guard,
             lower_guard_volt=self._bounds_of(draft).low_volt.value,
-            upper_guard_volt=self._bounds_of(draft).high_volt.value,
-            sampling_second=sampling,
-            cutoff_second=cutoff,
-            record=self._record(draft, RECORD_FAST),
-            record_first=self._record_first(draft),
-            interlocks=self._interlocks(draft),
-            resume=self._resume(draft),
-            link=self._link(draft),
+            **self._shared(draft, line, (sampling, cutoff), RECORD_FAST),
         )
 
     def _scan(self, draft: ScanDraft, line: int) -> ScanStep:
@@ -248,24 +245,13 @@ class Fitting:
         self._check_held(draft, SegmentMode.SCAN, ends)
         self._check_levels(draft, sampling)
         return ScanStep(
-            step_id=draft.step_id,
-            block=draft.block,
-            line=line,
             start_voltage_volt=step.start_voltage_V,
             end_voltage_volt=step.end_voltage_V,
             scan_rate_volt_per_second=units.volt(step.scan_rate_mV_per_s),
             current_limit_ampere=self.largest_ampere,
             current_range_ampere=self._limit_range(draft),
-            limits=draft.limits,
             lower_guard_volt=self._bounds_of(draft).low_volt.value,
-            upper_guard_volt=self._bounds_of(draft).high_volt.value,
-            sampling_second=sampling,
-            cutoff_second=cutoff,
-            record=self._record(draft, RECORD_FAST),
-            record_first=self._record_first(draft),
-            interlocks=self._interlocks(draft),
-            resume=self._resume(draft),
-            link=self._link(draft),
+            **self._shared(draft, line, (sampling, cutoff), RECORD_FAST),
         )
 
     def _check_held(self, draft: HeldDraft, mode: SegmentMode, volts: Mapping[str, float]) -> None:
@@ -323,9 +309,6 @@ class Fitting:
         self._check_safety_current(draft)
         current_range = self._current_range(draft)
         return CurrentStep(
-            step_id=draft.step_id,
-            block=draft.block,
-            line=line,
             half=draft.half,
             rate_C=draft.rate_C,
             current_ampere=draft.current_ampere,
@@ -334,18 +317,30 @@ class Fitting:
             until_time_second=draft.until_time_second,
             until_charge_ampere_hour=draft.until_charge_ampere_hour,
             basis=self._basis(draft),
-            limits=draft.limits,
             guard_time_second=guard,
             lower_guard_volt=self._bounds_of(draft).low_volt.value,
-            upper_guard_volt=self._bounds_of(draft).high_volt.value,
-            sampling_second=sampling,
-            cutoff_second=cutoff,
-            record=self._record(draft, RECORD_SLOW if is_slow else RECORD_FAST),
-            record_first=self._record_first(draft),
-            interlocks=self._interlocks(draft),
-            resume=self._resume(draft),
-            link=self._link(draft),
+            **self._shared(draft, line, (sampling, cutoff), RECORD_SLOW if is_slow else RECORD_FAST),
         )
+
+    def _shared(
+        self, draft: MeasuredDraft, line: int, timing_second: tuple[float, float], record: dict[str, float]
+    ) -> SharedFields:
+        """What no kind of step says in a way of its own; `record` holds where the protocol says none."""
+        sampling_second, cutoff_second = timing_second
+        return {
+            "step_id": draft.step_id,
+            "block": draft.block,
+            "line": line,
+            "limits": draft.limits,
+            "upper_guard_volt": self._bounds_of(draft).high_volt.value,
+            "sampling_second": sampling_second,
+            "cutoff_second": cutoff_second,
+            "record": self._record(draft, record),
+            "record_first": self._record_first(draft),
+            "interlocks": self._interlocks(draft),
+            "resume": self._resume(draft),
+            "link": self._link(draft),
+        }
 
     def _basis(self, draft: CurrentDraft | VoltageDraft) -> CapacityBasis | None:
         said = draft.basis

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from daemon.clock import Clock
+from daemon.clock import Clock, wait_out
 from daemon.plan import PRESSURE_STREAM, TEMPERATURE_STREAM
 from daemon.pressure import PressureCalibration, surface_pressure_pa
 from drivers.errors import DriverError
@@ -149,8 +149,7 @@ class TemperatureLogger:
 
     async def _log(self) -> None:
         while True:
-            while self._clock.now_second() < self._due_second - 1e-6:
-                await self._clock.wait_until(self._due_second)
+            await wait_out(self._clock, self._due_second)
             self._note_away()
             await self._read(round(self._run_time_second, 6))
             self._beat = max(self._beat + 1, math.ceil(self._run_time_second / self._every_second))

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
-from daemon.clock import BenchClock, Clock
+from daemon.clock import BenchClock, Clock, wait_out
 from daemon.cooling import Cooling
 from daemon.mill_bay import MillBay
 from drivers.registry import CHILLERS, MILL_DRIVES, ChillerConnection, MillDriveConnection
@@ -48,10 +48,7 @@ def waiting(clock: Clock) -> Callable[[float], Awaitable[None]]:
     """How a driver lets some of the clock's seconds pass."""
 
     async def wait(second: float) -> None:
-        until_second = clock.now_second() + second
-        # A bench counts whole nanoseconds: its time may stay a hair below what was asked for.
-        while clock.now_second() < until_second - 1e-6:
-            await clock.wait_until(until_second)
+        await wait_out(clock, clock.now_second() + second)
 
     return wait
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from daemon.clock import Clock
+from daemon.clock import Clock, is_due
 from daemon.link import SILENT
 from daemon.shared_use import SharedUse
 from daemon.sharing import Waiting
@@ -108,8 +108,8 @@ class RunQueue:
     async def _open_all(self) -> None:
         for one in self._use.waiting:
             last_second = self._opened_second.get(one.run_id)
-            is_due = last_second is None or self._clock.now_second() >= last_second + CHECK_SECOND
-            if is_due and self._use.is_waiting(one):
+            is_opened = last_second is not None and not is_due(self._clock, last_second + CHECK_SECOND)
+            if not is_opened and self._use.is_waiting(one):
                 await self._open(one)
 
     async def _begin_or_wait(self, one: Waiting) -> None:
@@ -139,4 +139,4 @@ class RunQueue:
         ends = [now_second + one.longest_wait_second - self._use.waited_second(one) for one in self._use.waiting]
         opens = [self._opened_second.get(one.run_id, now_second) + CHECK_SECOND for one in self._use.waiting]
         # One that is over already could not be taken out: that is tried again with the next check, not at once.
-        return min([*(due for due in (*ends, *opens) if due > now_second), now_second + CHECK_SECOND])
+        return min([*(due for due in (*ends, *opens) if not is_due(self._clock, due)), now_second + CHECK_SECOND])

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeVar, assert_never
 
 from daemon.asked_edit import AskedEdit
-from daemon.clock import TICK_SECOND, BenchGoneError, Clock
+from daemon.clock import BenchGoneError, Clock, is_due
 from daemon.crash_points import reach
 from daemon.endings import end_of_segment
 from daemon.engine import advance
@@ -281,7 +281,7 @@ class Runner:
         await self._notice_host()
         await self._take_readings()
         await self._note_links()
-        if not self._has_ended and self._is_due(self._next_try_second):
+        if not self._has_ended and is_due(self._clock, self._next_try_second):
             await self._work()
 
     async def _work(self) -> None:
@@ -296,14 +296,10 @@ class Runner:
             case Phase.MEASURING:
                 await self._at_potentiostat(self._end_early if self.run.fold.is_over else self._look)
             case Phase.HOLDING:
-                is_over = self._is_due(self._pause_over_second)
+                is_over = is_due(self._clock, self._pause_over_second)
                 await (self._pause_timed_out() if is_over else self._stay_safe())
             case Phase.HALTING | Phase.STOPPING:
                 await self._finish_at_last()
-
-    def _is_due(self, second: float) -> bool:
-        """Whether it is so late as `Clock.wait_until` waits for."""
-        return second <= self._clock.now_second() + TICK_SECOND
 
     @property
     def _pause_over_second(self) -> float:

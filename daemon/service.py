@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from daemon.asked_edit import AskedEdit
-from daemon.clock import BenchClock, Clock, ControlPort, MonotonicClock
+from daemon.clock import BenchClock, Clock, ControlPort, MonotonicClock, wait_out
 from daemon.events import PauseRequested, PlanChanged, ResumeRequested, SkipRequested, StopRequested
 from daemon.link import PATIENT_WAITS_SECOND, SILENT
 from daemon.placing import PlacedRun, Placement, Sources, make_directory, new_run_id, place_left, place_new
@@ -499,9 +499,7 @@ class Daemon:
         self._clock.join()
         try:
             for wait_second in itertools.chain(PATIENT_WAITS_SECOND, itertools.repeat(PATIENT_WAITS_SECOND[-1])):
-                until_second = self._clock.now_second() + wait_second
-                while self._clock.now_second() < until_second:
-                    await self._clock.wait_until(until_second)
+                await wait_out(self._clock, self._clock.now_second() + wait_second)
                 if rig_name in self._held:
                     await self._take_up(directory)
                 if rig_name not in self._held:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from simulators.chamber_air import ChamberAir, ChamberBuild
+from simulators.chamber_device import ChamberDevice
 from simulators.device import CellSurroundings
 from simulators.lines import CommandLines
 
@@ -18,7 +19,7 @@ _TEMPERATURE_PART = re.compile(r"([SHL])(-?\d{1,3}(?:\.\d+)?)", re.ASCII)
 _BUS_ADDRESS = re.compile(r"\d{1,2},", re.ASCII)
 
 
-class EspecChamber:
+class EspecChamber(ChamberDevice):
     """A chamber without humidity: a `Device` that changes the cell's surroundings, and so must be asked first.
 
     `run_to` only names the time of the next step of the air; the step is made in `settle`. A setpoint is taken in every
@@ -48,55 +49,21 @@ class EspecChamber:
             mode: `OFF`, `STANDBY` or `CONSTANT`.
             utc_start: what its clock says at bench time 0.
         """
-        self.name = name
+        air = ChamberAir(surroundings, build or ChamberBuild(), air_celsius, seed)
+        super().__init__(name, CommandLines(b"\n"), air, setpoint_celsius)
         self.mode = mode
-        self.alarms: tuple[int, ...] = ()
         self.data_protected = False
-        self._setpoint_celsius = setpoint_celsius
         self._high_celsius = high_limit_celsius
         self._low_celsius = low_limit_celsius
         self._key_protect = False
         self._refrigeration = "REF9"
         self._utc_start = utc_start
-        self._commands = CommandLines(b"\n")
-        self._air = ChamberAir(surroundings, build or ChamberBuild(), air_celsius, seed)
         self._aim(0)
-
-    @property
-    def busy(self) -> bool:
-        """Never: what it does has no end."""
-        return False
-
-    def air_celsius_at(self, now_ns: int) -> float:
-        """What a small sensor in the air feels at the time everything has been brought to."""
-        return self._air.celsius_at(now_ns)
 
     def receive(self, data: bytes, now_ns: int) -> bytes:
         """See `Device`. Commands and replies end with CR LF; each command has one reply."""
         lines = [line.removesuffix(b"\r").decode("latin-1") for line in self._commands.feed(data)]
         return "".join(f"{self._answer(line, now_ns)}\r\n" for line in lines).encode("latin-1")
-
-    def run_to(self, limit_ns: int) -> int:
-        """See `Device`. Changes nothing: it may be asked again for another limit."""
-        due_ns = self._air.next_step_ns
-        return limit_ns if due_ns is None else min(limit_ns, due_ns)
-
-    def settle(self, now_ns: int) -> None:
-        """See `Device`."""
-        self._air.settle(now_ns)
-
-    def power_cycle(self, now_ns: int) -> None:  # noqa: ARG002
-        """See `Device`. It goes on as before [unverified]."""
-        self._commands.clear()
-
-    def set_alarms(self, codes: tuple[int, ...], now_ns: int) -> None:
-        """Raise alarms, which stop the control [unverified], or with none let it go on: a switch for tests."""
-        self.alarms = codes
-        self._aim(now_ns)
-
-    def _aim(self, now_ns: int) -> None:
-        controls = self.mode == "CONSTANT" and not self.alarms
-        self._air.aim(self._setpoint_celsius if controls else None, now_ns)
 
     def _answer(self, line: str, now_ns: int) -> str:
         if _BUS_ADDRESS.match(line):

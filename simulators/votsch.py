@@ -3,6 +3,7 @@
 import re
 
 from simulators.chamber_air import ChamberAir, ChamberBuild
+from simulators.chamber_device import ChamberDevice
 from simulators.device import CellSurroundings
 from simulators.lines import CommandLines
 
@@ -12,7 +13,7 @@ _FIELD = re.compile(r"-?[0-9]{1,4}(?:\.[0-9]+)?", re.ASCII)
 _DIGITAL = re.compile(f"[01]{{{DIGITAL_CHANNELS}}}", re.ASCII)
 
 
-class VotschChamber:
+class VotschChamber(ChamberDevice):
     """A chamber with temperature and, as its second analog channel, a fan: a `Device` that must be asked first.
 
     `run_to` only names the time of the next step of the air; the step is made in `settle`. Digital channel 1 starts it.
@@ -41,15 +42,12 @@ class VotschChamber:
         Args:
             mode: `CONSTANT`, or anything else for one that is not started.
         """
-        self.name = name
-        self.alarms: tuple[int, ...] = ()
-        self._setpoint_celsius = setpoint_celsius
+        air = ChamberAir(surroundings, build or ChamberBuild(), air_celsius, seed)
+        super().__init__(name, CommandLines(b"\r"), air, setpoint_celsius)
         self._fan_percent = 50.0
         self._low_celsius, self._high_celsius = low_limit_celsius, high_limit_celsius
         self._digital = ["0"] * DIGITAL_CHANNELS
         self._address = bus_address
-        self._commands = CommandLines(b"\r")
-        self._air = ChamberAir(surroundings, build or ChamberBuild(), air_celsius, seed)
         self.mode = mode
         self._aim(0)
 
@@ -62,42 +60,11 @@ class VotschChamber:
     def mode(self, mode: str) -> None:
         self._digital[START] = "1" if mode == "CONSTANT" else "0"
 
-    @property
-    def busy(self) -> bool:
-        """Never: what it does has no end."""
-        return False
-
-    def air_celsius_at(self, now_ns: int) -> float:
-        """What a small sensor in the air feels at the time everything has been brought to."""
-        return self._air.celsius_at(now_ns)
-
     def receive(self, data: bytes, now_ns: int) -> bytes:
         """See `Device`. Commands and replies end with CR; a line feed after it is passed over."""
         lines = [line.removeprefix(b"\n").decode("latin-1") for line in self._commands.feed(data)]
         replies = [self._answer(line, now_ns) for line in lines]
         return "".join(f"{reply}\r" for reply in replies if reply is not None).encode("latin-1")
-
-    def run_to(self, limit_ns: int) -> int:
-        """See `Device`. Changes nothing: it may be asked again for another limit."""
-        due_ns = self._air.next_step_ns
-        return limit_ns if due_ns is None else min(limit_ns, due_ns)
-
-    def settle(self, now_ns: int) -> None:
-        """See `Device`."""
-        self._air.settle(now_ns)
-
-    def power_cycle(self, now_ns: int) -> None:  # noqa: ARG002
-        """See `Device`. It goes on as before [unverified]."""
-        self._commands.clear()
-
-    def set_alarms(self, codes: tuple[int, ...], now_ns: int) -> None:
-        """Raise alarms, which stop the control and which it can't tell, or with none let it go on."""
-        self.alarms = codes
-        self._aim(now_ns)
-
-    def _aim(self, now_ns: int) -> None:
-        controls = self.mode == "CONSTANT" and not self.alarms
-        self._air.aim(self._setpoint_celsius if controls else None, now_ns)
 
     def _answer(self, line: str, now_ns: int) -> str | None:
         found = _COMMAND.fullmatch(line)

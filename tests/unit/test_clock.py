@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from daemon.clock import REAL_SLICE_SECOND, BenchClock, BenchGoneError, ControlPort, MonotonicClock, real_second
+from daemon.clock import (
+    REAL_SLICE_SECOND,
+    BenchClock,
+    BenchGoneError,
+    ControlPort,
+    MonotonicClock,
+    is_due,
+    real_second,
+    wait_out,
+)
 
 UTC_ZERO_SECOND = 1.7e9
 
@@ -115,6 +124,25 @@ async def test_past_is_not_waited_for() -> None:
     async with bench() as (scripted, clock, _):
         assert await clock.wait_until(0.0) == 0.0
         assert scripted.log == []
+
+
+async def test_hair_before_a_second_counts_as_that_second() -> None:
+    """0.1 + 0.2 lies above 0.3, which is what a bench answers that counts whole nanoseconds."""
+    async with bench() as (scripted, clock, _):
+        due_second = 0.1 + 0.2
+        assert not is_due(clock, due_second)
+        await wait_out(clock, due_second)
+        assert clock.now_second() == 0.3 < due_second
+        assert is_due(clock, due_second)
+        assert scripted.log == [due_second]
+
+
+async def test_what_wakes_on_the_way_ends_no_wait() -> None:
+    async with bench(ends={7.25: "smu"}) as (scripted, clock, _):
+        clock.stop_every_second = None
+        await wait_out(clock, 600.0)
+        assert clock.now_second() == 600.0
+        assert scripted.log == [600.0, 600.0]
 
 
 async def test_time_stands_while_one_is_at_work() -> None:
