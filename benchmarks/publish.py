@@ -31,13 +31,13 @@ import msgspec
 import numpy as np
 
 from daemon.clock import MonotonicClock
+from daemon.deciding.run_state import Run, encode_run
 from daemon.plan import CellFacts, Plan, RestStep
 from daemon.publish import payloads
 from daemon.publish.client import BrokerAddress, MqttOutlet
 from daemon.publish.embedded import EmbeddedBroker
 from daemon.publish.publisher import Publisher
 from daemon.publish.topics import StationTopics
-from daemon.run_state import Run, encode_run
 from daemon.store.blocks import Block, StreamSchema
 from daemon.store.records import JournalEntry, RunHeader
 from daemon.store.run_file import RunFile

@@ -28,7 +28,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from daemon.endings import end_of_segment
+from daemon.deciding.endings import end_of_segment
+from daemon.deciding.run_state import Phase, Run, encode_run
 from daemon.engine import advance
 from daemon.events import (
     BlockStored,
@@ -43,15 +44,14 @@ from daemon.events import (
     kind_of,
 )
 from daemon.plan import CELL_STREAM, PRESSURE_STREAM, TEMPERATURE_STREAM, CurrentStep, Plan
-from daemon.readings import summarise_readings
 from daemon.recover import unfinished_runs
-from daemon.run_state import Phase, Run, encode_run
+from daemon.rows.readings import summarise_readings
+from daemon.rows.streams import STREAMS
+from daemon.rows.summary import summarise
 from daemon.store.blocks import Block
 from daemon.store.reading import read_header
 from daemon.store.records import RUN_FILE_NAME, JournalEntry, RunHeader
 from daemon.store.run_file import RunFile
-from daemon.streams import STREAMS
-from daemon.summary import summarise
 from drivers.roles import ReadingBlock
 
 REPOSITORY = Path(__file__).parents[1]

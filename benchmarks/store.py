@@ -18,7 +18,7 @@ from time import perf_counter, process_time
 
 import numpy as np
 
-from daemon.cell_rows import passed
+from daemon.rows.cell_rows import passed
 from daemon.store.blocks import Block
 from daemon.store.reading import read_rows
 from daemon.store.records import JournalEntry, RunHeader

@@ -12,17 +12,17 @@ from pathlib import Path
 from daemon.bench_process import BenchProcess
 from daemon.bench_rig import wiring_of
 from daemon.clock import BenchClock, ControlPort, real_second, real_utc_second
-from daemon.placing import Placement, Sources, make_directory, new_run_id, place_new
+from daemon.deciding.run_state import Run
 from daemon.plan import MeasuredStep, Plan
-from daemon.progress import Progress
 from daemon.publish.client import BrokerAddress, MqttOutlet
 from daemon.publish.embedded import EmbeddedBroker
 from daemon.publish.publisher import Publisher
 from daemon.publish.topics import StationTopics
-from daemon.run_state import Run
 from daemon.runner import Runner
+from daemon.running.progress import Progress
+from daemon.service.placing import Placement, Sources, make_directory, new_run_id, place_new
+from daemon.station.wiring import check_needs, connect_rig, plan_on_rig
 from daemon.store.records import RUN_FILE_NAME
-from daemon.wiring import check_needs, connect_rig, plan_on_rig
 
 SITE, STATION = "simulated", "bench"
 BENCH_LOG_NAME = "bench.jsonl"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from daemon.bench_process import BenchProcess
-from daemon.mill_wiring import ChillerWiring, MillDriveWiring
-from daemon.pressure import STANDARD_GRAVITY, PressureCalibration, area_of_die
-from daemon.wiring import ChamberWiring, LoadCellWiring, PotentiostatWiring, RigWiring, ThermometerWiring
+from daemon.mill.wiring import ChillerWiring, MillDriveWiring
+from daemon.rows.pressure import STANDARD_GRAVITY, PressureCalibration, area_of_die
+from daemon.station.wiring import ChamberWiring, LoadCellWiring, PotentiostatWiring, RigWiring, ThermometerWiring
 from drivers.and_weighing.codec import AndFormat
 from drivers.registry import (
     ChamberConnection,

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from daemon.bounds import Bounds, bounds_for, lowest_volt, tightened
-from daemon.drafts import (
+from daemon.compiling.bounds import Bounds, bounds_for, lowest_volt, tightened
+from daemon.compiling.drafts import (
     CurrentDraft,
     Draft,
     HeldDraft,
@@ -20,15 +20,15 @@ from daemon.drafts import (
     lay_flat,
     needs_rate,
 )
-from daemon.fitting import DEFAULT_SAMPLING_SECOND, Fitting, record_in_si, sampling_second
-from daemon.interlock_table import interlock_table
-from daemon.limits_in_plan import Scale, needs_cell, needs_pressure, needs_temperature
-from daemon.mill_fitting import mills, note_cell_steps
-from daemon.mill_interlocks import mill_interlocks
+from daemon.compiling.fitting import DEFAULT_SAMPLING_SECOND, Fitting, record_in_si, sampling_second
+from daemon.compiling.interlock_table import interlock_table
+from daemon.compiling.limits_in_plan import Scale, needs_cell, needs_pressure, needs_temperature
+from daemon.compiling.mill_fitting import mills, note_cell_steps
+from daemon.compiling.mill_interlocks import mill_interlocks
+from daemon.compiling.resume_policy import link_loss, resume_policy
+from daemon.compiling.unexecuted import note_unexecuted
 from daemon.plan import CellFacts, Interlock, Plan
-from daemon.readings import BATH_TEMPERATURE
-from daemon.resume_policy import link_loss, resume_policy
-from daemon.unexecuted import note_unexecuted
+from daemon.rows.readings import BATH_TEMPERATURE
 from drivers.roles import PotentiostatLimits
 from protocols import units
 from protocols.cell import Cell, CellFile, read_cell

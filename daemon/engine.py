@@ -6,8 +6,23 @@ from typing import assert_never
 
 import msgspec
 
-from daemon.branching import after_limit, begun_again, entered, leads_to, limit_met, remembered, watched
-from daemon.editing import edited
+from daemon.cycles.measured_rates import lacking
+from daemon.deciding.branching import after_limit, begun_again, entered, leads_to, limit_met, remembered, watched
+from daemon.deciding.editing import edited
+from daemon.deciding.interruptions import (
+    after_segment,
+    begun,
+    compared,
+    cut_short,
+    noted,
+    verdict_before,
+    wanting,
+    with_readings,
+)
+from daemon.deciding.mill_resuming import goes_on_alone, left_alone
+from daemon.deciding.resuming import WHAT_TO_DO, Ask, Compared, Cut, Go, Recover, rest_of
+from daemon.deciding.run_state import Outcome, Phase, Run, SegmentFold
+from daemon.deciding.verdicts import accepted, after_record, judged, listening_from, silence, unsettled, with_watch
 from daemon.events import (
     BRANCHED,
     PAUSE_TIMED_OUT,
@@ -46,23 +61,8 @@ from daemon.events import (
     Warned,
 )
 from daemon.interlocks import carry
-from daemon.interruptions import (
-    after_segment,
-    begun,
-    compared,
-    cut_short,
-    noted,
-    verdict_before,
-    wanting,
-    with_readings,
-)
-from daemon.measured_rates import lacking
-from daemon.mill_resuming import goes_on_alone, left_alone
 from daemon.plan import END, CurrentStep, MeasuredStep, PauseStep, RestStep, SetStep, WaitStep
-from daemon.resuming import WHAT_TO_DO, Ask, Compared, Cut, Go, Recover, rest_of
-from daemon.run_state import Outcome, Phase, Run, SegmentFold
-from daemon.verdicts import accepted, after_record, judged, listening_from, silence, unsettled, with_watch
-from daemon.walk import steps_to_come
+from daemon.plans.walk import steps_to_come
 from protocols.units import time_text
 
 ENGINE_VERSION = 2

@@ -97,8 +97,8 @@ class Reached(msgspec.Struct, frozen=True, kw_only=True):
 class SegmentRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One executed pass through a step: what was asked, what ended it, what was measured.
 
-    `ended_by` is one of `daemon.branching.ENDED_BY` ("voltage", "time", "capacity", …), or "equilibrated", "timeout",
-    "guard_time", "guard_voltage", "interlock", "stopped", "paused", "power_lost", "buffer_lost", of a blade
+    `ended_by` is one of `daemon.deciding.branching.ENDED_BY` ("voltage", "time", "capacity", …), or "equilibrated",
+    "timeout", "guard_time", "guard_voltage", "interlock", "stopped", "paused", "power_lost", "buffer_lost", of a blade
     "interruption" (nobody spoke to its drive) or "drive_stopped", or "unknown";
     `abnormal` says that the step did not end as written. `overshoot_volt` is how far the last row lies beyond the
     limit, negative when noise put it just before. `continues`: it goes on with the step that the one before it cut
@@ -269,7 +269,7 @@ class PlanChanged(msgspec.Struct, frozen=True, kw_only=True, tag="plan_changed",
 class LinkChanged(msgspec.Struct, frozen=True, kw_only=True, tag="link_changed", tag_field="event"):
     """An instrument has not answered since `since_second`, or answers again.
 
-    `state` is "lost", "failed" or "connected", see `daemon.link_states`.
+    `state` is "lost", "failed" or "connected", see `daemon.running.link_states`.
     """
 
     role: str

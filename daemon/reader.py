@@ -16,18 +16,18 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from daemon.cell_rows import Integers, last_value_before, passed, since, starts_of
-from daemon.cycles import Cycle, numbers_of
-from daemon.endings import end_of_segment
+from daemon.cycles.table import Cycle, numbers_of
+from daemon.deciding.endings import end_of_segment
+from daemon.deciding.preflight import PREFLIGHT
+from daemon.deciding.resuming import RECOVERY
 from daemon.events import SegmentRecord
-from daemon.gaps import Gap, cell_gaps, stream_gaps
-from daemon.mill_runs import mill_runs
+from daemon.mill.runs import mill_runs
 from daemon.plan import CELL_STREAM, MILL_STREAM, PRESSURE_STREAM, TEMPERATURE_STREAM, MeasuredStep, Plan
-from daemon.preflight import PREFLIGHT
-from daemon.result import Result, measured_cycles, result_of
-from daemon.resuming import RECOVERY
-from daemon.run_files import DATA_DIRECTORY, find_run_file
-from daemon.run_metadata import run_metadata
+from daemon.results.result import Result, measured_cycles, result_of
+from daemon.results.run_files import DATA_DIRECTORY, find_run_file
+from daemon.results.run_metadata import run_metadata
+from daemon.rows.cell_rows import Integers, last_value_before, passed, since, starts_of
+from daemon.rows.gaps import Gap, cell_gaps, stream_gaps
 from daemon.store.blocks import ELAPSED
 from daemon.store.reading import read_rows
 from daemon.store.run_file import RunFile
@@ -49,16 +49,16 @@ TEMPERATURE_COLUMNS = {
 class RunData:
     """A run as it stood at one moment. Times in seconds, SI units, current positive when it charges the cell.
 
-    - `rows`: one a measured row of the cell, columns by the machine names of `daemon.bdf.COLUMNS`, but `step_id` is the
-      protocol's and `step_number` its number. NaN is no reading.
+    - `rows`: one a measured row of the cell, columns by the machine names of `daemon.export.bdf.COLUMNS`, but `step_id`
+      is the protocol's and `step_number` its number. NaN is no reading.
       A row at every step's start and end is there as measured; nothing is interpolated. Pressure and temperatures are
       the last readings up to a row, if they are recent, else NaN; a stream without any reading has no column.
-    - `cycles`: the cycle table (`daemon.cycles.Cycle`), one row a cycle.
+    - `cycles`: the cycle table (`daemon.cycles.table.Cycle`), one row a cycle.
     - `segments`: the executed passes through steps (`daemon.events.SegmentRecord`), each with `cycle_count` and
       `step_number`. The last may still be running: `ended_by` is then "" and it ends at its last row.
-    - `pressure`, `temperature`, `mill`: those streams at their own times (`daemon.streams`), with `unix_time_second`;
-      None when the run has no such stream or no row of it. `displayed_load` is what the load cell's indicator showed,
-      unchanged.
+    - `pressure`, `temperature`, `mill`: those streams at their own times (`daemon.rows.streams`), with
+      `unix_time_second`; None when the run has no such stream or no row of it. `displayed_load` is what the load
+      cell's indicator showed, unchanged.
     - `metadata`: sample, masses, instruments, protocol and more: see docs/reference/export.md.
     - `result`: outcome, plan and segments as objects.
     """

@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 
 from daemon.clock import Clock
+from daemon.deciding.run_state import Phase, Run
 from daemon.events import Resumed, RunStarted
-from daemon.pressure import DECIDES_PRESSURE, PressureCalibration
-from daemon.run_state import Phase, Run
+from daemon.rows.pressure import DECIDES_PRESSURE, PressureCalibration
 from daemon.store.errors import StoreError, damaged
 from daemon.store.glancing import glance_at_other_version
 from daemon.store.reading import read_header, read_journal, read_snapshot

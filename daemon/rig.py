@@ -3,11 +3,11 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, replace
 
-from daemon.cooling import Cooling
 from daemon.host_timer import HostTimer
-from daemon.mill_bay import MillBay, MillProgram
+from daemon.mill.bay import MillBay, MillProgram
+from daemon.mill.cooling import Cooling
 from daemon.plan import CurrentStep, MeasuredStep, MillStep, PowerStep, RestStep, ScanStep, VoltageStep
-from daemon.pressure import PressureCalibration
+from daemon.rows.pressure import PressureCalibration
 from drivers.roles import Chamber, Identity, LoadCell, Potentiostat, SegmentMode, SegmentProgram, Thermometer
 
 REST_RANGE_AMPERE = 1e-6

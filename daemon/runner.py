@@ -9,10 +9,12 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar, assert_never
 
-from daemon.asked_edit import AskedEdit
 from daemon.clock import BenchGoneError, Clock, is_due
 from daemon.crash_points import reach
-from daemon.endings import end_of_segment
+from daemon.deciding.endings import end_of_segment
+from daemon.deciding.mill_resuming import with_milling
+from daemon.deciding.run_state import Phase, Run
+from daemon.deciding.silence import fresh, newly_silent
 from daemon.engine import advance
 from daemon.events import (
     PAUSE_TIMED_OUT,
@@ -42,20 +44,18 @@ from daemon.events import (
     Tell,
 )
 from daemon.host_timer import HostTimer
-from daemon.host_watch import HostWatch
-from daemon.intake import cell_rows, logged_rows
-from daemon.link import SILENT, Backoff
-from daemon.links import Links
-from daemon.loggers import LoggedRows, StreamLogger
-from daemon.mill_resuming import with_milling
-from daemon.mill_take_up import take_up_mill
 from daemon.plan import PauseStep, SetStep, WaitStep
-from daemon.progress import Progress, Teller
 from daemon.rig import Rig, program_for, segment_token
-from daemon.rig_loggers import loggers_of
-from daemon.run_state import Phase, Run
-from daemon.run_writer import RunWriter
-from daemon.silence import fresh, newly_silent
+from daemon.running.asked_edit import AskedEdit
+from daemon.running.host_watch import HostWatch
+from daemon.running.intake import cell_rows, logged_rows
+from daemon.running.link import SILENT, Backoff
+from daemon.running.links import Links
+from daemon.running.loggers import LoggedRows, StreamLogger
+from daemon.running.mill_take_up import take_up_mill
+from daemon.running.progress import Progress, Teller
+from daemon.running.rig_loggers import loggers_of
+from daemon.running.run_writer import RunWriter
 from daemon.store.blocks import Block
 from daemon.store.errors import StoreError
 from daemon.store.run_file import RunFile

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 
+from daemon.deciding.run_state import Run, decode_run
 from daemon.engine import ENGINE_VERSION
 from daemon.events import Event, decode_event
 from daemon.plan import Plan
-from daemon.run_state import Run, decode_run
 from daemon.store.errors import StoreError
 from daemon.store.reading import read_snapshot
 from daemon.store.records import SCHEMA_VERSION, WHOSE_ADVICE, JournalEntry, RunHeader, Snapshot, decoded

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
-from daemon.unexecuted import EXECUTED_AT_THE_TOP, EXECUTED_FIELDS, NOT_YET, UNEXECUTED_BELOW
+from daemon.compiling.unexecuted import EXECUTED_AT_THE_TOP, EXECUTED_FIELDS, NOT_YET, UNEXECUTED_BELOW
 from protocols import limits, protocol, settings, steps
 from protocols.ends import ChargeEnds, CurrentEnds, VoltageEnd
 from protocols.fields import Strict

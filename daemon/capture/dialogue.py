@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from daemon.station import MadeDriver
+from daemon.station.instruments import MadeDriver
 from drivers.errors import DriverError
 from drivers.observation import Inspectable
 from drivers.roles import Chamber, Chiller, LoadCell, MillDrive, Potentiostat, Thermometer

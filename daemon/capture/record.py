@@ -12,9 +12,9 @@ from daemon.capture.redaction import redacted
 from daemon.capture.relay import tapped
 from daemon.capture.transcript import Did, Sent, Transcript
 from daemon.clock import Clock
-from daemon.instrument_settings import Instrument
-from daemon.places import Place
-from daemon.station import make_driver
+from daemon.service.places import Place
+from daemon.station.instrument_settings import Instrument
+from daemon.station.instruments import make_driver
 from drivers.serial_port import host_and_port
 
 UNSAID = frozenset({"address", "acceptance", "calibration", "host_loss"})

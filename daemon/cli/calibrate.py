@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from daemon.calibrating import (
+from daemon.before_runs.calibrating import (
     DRIFT_SECOND,
     MOST_ZERO_DRIFT_NEWTON,
     MOST_ZERO_MOVED,
@@ -24,14 +24,14 @@ from daemon.cli.calibration_points import Answers, NoMoreAnswersError, felt_text
 from daemon.cli.files import REFUSED, read_text, refuse, show_problems, show_sentence, shown_name
 from daemon.clock import BenchGoneError
 from daemon.days import today, utc_moment
-from daemon.instrument_settings import LoadCellSettings
-from daemon.pressure import area_of_die
 from daemon.rig import Rig
-from daemon.service import clock_of, owned
-from daemon.station import load_station, sensing_wiring
-from daemon.station_settings import RigSettings, StationSettings
+from daemon.rows.pressure import area_of_die
+from daemon.service.daemon import clock_of, owned
+from daemon.station.instrument_settings import LoadCellSettings
+from daemon.station.instruments import load_station, sensing_wiring
+from daemon.station.settings import RigSettings, StationSettings
+from daemon.station.wiring import connect_rig
 from daemon.store.errors import StoreError
-from daemon.wiring import connect_rig
 from drivers.errors import DriverError
 from drivers.roles import Identity
 from protocols import units

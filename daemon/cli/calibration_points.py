@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from daemon.calibrating import Feeler, Felt, NotSteadyError
+from daemon.before_runs.calibrating import Feeler, Felt, NotSteadyError
 from daemon.days import utc_moment
 from drivers.errors import DriverError
 from protocols import units

@@ -15,8 +15,8 @@ from daemon.capture.relay import NoTapError
 from daemon.capture.transcript import Transcript
 from daemon.cli.files import FOUND_A_PROBLEM, REFUSED, read_text, refuse, show_problems, shown_name
 from daemon.clock import MonotonicClock
-from daemon.places import Place, TakenError, alone_with, places_of
-from daemon.station import load_station
+from daemon.service.places import Place, TakenError, alone_with, places_of
+from daemon.station.instruments import load_station
 from protocols.errors import errors_in
 
 

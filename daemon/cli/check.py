@@ -13,7 +13,7 @@ from daemon.cli.inputs import protocol_text, with_inputs
 from daemon.cli.loading import DEFAULT_DRIVER, cell_path_for
 from daemon.compile import load_plan
 from daemon.days import today
-from daemon.station import load_station
+from daemon.station.instruments import load_station
 from drivers.registry import potentiostat
 from protocols.calibration import read_calibration
 from protocols.cell import read_cell

@@ -14,7 +14,7 @@ from daemon.cli.files import FOUND_A_PROBLEM, read_text, shown_name
 from daemon.clock import MonotonicClock
 from daemon.doctor.examine import examine
 from daemon.doctor.finding import Finding, Grade, any_failed
-from daemon.station import load_station
+from daemon.station.instruments import load_station
 
 COLOURS = {Grade.OK: "green", Grade.WARN: "yellow", Grade.FAIL: "red"}
 

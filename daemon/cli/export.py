@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from daemon.bdf import Labels
 from daemon.cli.files import FOUND_A_PROBLEM, refuse
 from daemon.cli.reading import read_or_refuse
+from daemon.export.bdf import Labels
 from daemon.export.files import ExportError, WouldOverwriteError, export_run
 from daemon.export.tables import Rows
-from daemon.run_files import DATA_DIRECTORY
+from daemon.results.run_files import DATA_DIRECTORY
 
 REFUSED = 4
 FORMATS = {"csv": ("csv",), "parquet": ("parquet",), "both": ("csv", "parquet")}

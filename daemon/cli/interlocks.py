@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from rich.table import Table
 
-from daemon.bounds import DEFAULT
 from daemon.cli.tables import duration_text
+from daemon.compiling.bounds import DEFAULT
 from daemon.plan import CurrentStep, Interlock, Plan
 
 THEN = {

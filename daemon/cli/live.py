@@ -17,9 +17,9 @@ from rich.text import Text
 
 from daemon.cli.tables import duration_text
 from daemon.clock import real_second
-from daemon.progress import Progress
-from daemon.run_state import Run
-from daemon.walk import expected_second, steps_to_come
+from daemon.deciding.run_state import Run
+from daemon.plans.walk import expected_second, steps_to_come
+from daemon.running.progress import Progress
 
 SPARKS = "▁▂▃▄▅▆▇█"
 TRACE_WIDTH = 60

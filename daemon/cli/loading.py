@@ -9,12 +9,12 @@ from pathlib import Path
 from daemon.cli.files import config_path, read_text, refuse, show_problems, shown_name
 from daemon.cli.inputs import protocol_text
 from daemon.compile import compile_protocol
-from daemon.mill_fitting import mills
-from daemon.placing import Sources
+from daemon.compiling.mill_fitting import mills
 from daemon.plan import Plan
-from daemon.station import load_station, rig_wiring
-from daemon.station_file import safety_of
-from daemon.wiring import plan_on_rig
+from daemon.service.placing import Sources
+from daemon.station.file import safety_of
+from daemon.station.instruments import load_station, rig_wiring
+from daemon.station.wiring import plan_on_rig
 from drivers.registry import potentiostat
 from protocols.cell import Cell, read_cell
 from protocols.errors import ProblemsFound, errors_in

@@ -15,6 +15,7 @@ from daemon.cli.inputs import with_inputs
 from daemon.cli.interlocks import interlock_rows
 from daemon.cli.loading import DEFAULT_DRIVER, cell_path_for, load, load_on_station
 from daemon.cli.tables import duration_text, stdout_console
+from daemon.compiling.power_fitting import currents_ampere
 from daemon.plan import (
     END,
     NEXT,
@@ -36,9 +37,8 @@ from daemon.plan import (
     VoltageStep,
     WaitStep,
 )
-from daemon.power_fitting import currents_ampere
-from daemon.readings import BATH_TEMPERATURE
-from daemon.walk import expected_run_second, expected_second, steps_to_come
+from daemon.plans.walk import expected_run_second, expected_second, steps_to_come
+from daemon.rows.readings import BATH_TEMPERATURE
 from drivers.registry import potentiostat
 from drivers.roles import PotentiostatLimits
 from protocols import units

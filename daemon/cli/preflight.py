@@ -9,16 +9,16 @@ import click
 import msgspec
 from rich.table import Table
 
+from daemon.before_runs.dummy_check import DummyCheckError
+from daemon.before_runs.dummy_run import CheckReport, InUseError, Wanted, check_rig
 from daemon.cli.files import FOUND_A_PROBLEM, REFUSED, read_text, refuse, show_problems, shown_name
 from daemon.cli.tables import stdout_console
 from daemon.clock import BenchGoneError
-from daemon.dummy_check import DummyCheckError
-from daemon.dummy_run import CheckReport, InUseError, Wanted, check_rig
-from daemon.preparing import RefusedRequestError
 from daemon.recover import rig_of, unfinished_runs
-from daemon.service import checked, clock_of, owned
-from daemon.station import load_station
-from daemon.station_settings import RigSettings, StationSettings
+from daemon.service.daemon import checked, clock_of, owned
+from daemon.service.preparing import RefusedRequestError
+from daemon.station.instruments import load_station
+from daemon.station.settings import RigSettings, StationSettings
 from daemon.store.errors import StoreError
 from drivers.errors import DriverError
 from protocols import units

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from daemon.cli.files import refuse
 from daemon.reader import RunData, read_run
-from daemon.run_files import NoSuchRunError
+from daemon.results.run_files import NoSuchRunError
 from daemon.store.errors import StoreError
 
 

@@ -10,7 +10,7 @@ import click
 from daemon.cli.files import refuse
 from daemon.cli.reading import read_or_refuse
 from daemon.report.picture import draw_run
-from daemon.run_files import DATA_DIRECTORY
+from daemon.results.run_files import DATA_DIRECTORY
 
 PICTURE_NAME = "picture.png"
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from daemon.calibration_facts import has_expired
 from daemon.cli.files import show_sentence
 from daemon.cli.tables import cycle_rows, duration_text, mill_rows, stdout_console
-from daemon.result import Result, read_result
+from daemon.results.calibration_facts import has_expired
+from daemon.results.result import Result, read_result
 from daemon.store.errors import StoreError
 from daemon.store.records import RUN_FILE_NAME
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from daemon.station_settings import RigSettings, SharedSettings, StationSettings
+from daemon.station.settings import RigSettings, SharedSettings, StationSettings
 from protocols.json_schema import (
     Schema,
     add_model,

@@ -16,14 +16,14 @@ import click
 from daemon.cli.files import read_text, refuse, show_problems, shown_name
 from daemon.clock import BenchGoneError, Clock
 from daemon.days import today
-from daemon.preparing import RefusedRequestError
 from daemon.publish.client import BrokerAddress, MqttOutlet
 from daemon.publish.publisher import Publisher
 from daemon.publish.topics import StationTopics
-from daemon.service import Daemon, checked, clock_of, owned
-from daemon.socket_api import SOCKET_NAME, serving
-from daemon.station import load_station
-from daemon.station_settings import RigSettings, SharedSettings, StationSettings
+from daemon.service.daemon import Daemon, checked, clock_of, owned
+from daemon.service.preparing import RefusedRequestError
+from daemon.service.socket_api import SOCKET_NAME, serving
+from daemon.station.instruments import load_station
+from daemon.station.settings import RigSettings, SharedSettings, StationSettings
 from daemon.store.errors import StoreError
 from protocols.errors import errors_in
 

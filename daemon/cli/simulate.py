@@ -19,13 +19,13 @@ from daemon.cli.live import LiveView
 from daemon.cli.loading import DEFAULT_DRIVER, cell_path_for, load
 from daemon.cli.tables import beside_published, cycle_rows, duration_text, mill_rows, stdout_console
 from daemon.clock import BenchGoneError
+from daemon.deciding.run_state import Outcome
 from daemon.publish.client import BrokerAddress
 from daemon.reader import read_run
 from daemon.report.picture import draw_run
-from daemon.result import read_result
-from daemon.run_state import Outcome
+from daemon.results.result import read_result
+from daemon.station.wiring import MissingRoleError
 from daemon.store.errors import StoreError
-from daemon.wiring import MissingRoleError
 from drivers.errors import DriverError
 from protocols.cell import Published
 

@@ -9,8 +9,8 @@ from statistics import fmean
 from rich.console import Console
 from rich.table import Table
 
-from daemon.cycles import Cycle
-from daemon.mill_runs import MillRun
+from daemon.cycles.table import Cycle
+from daemon.mill.runs import MillRun
 from protocols.cell import Published
 
 

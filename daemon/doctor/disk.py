@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from daemon.doctor.finding import Finding, fail, ok, warn
-from daemon.station_settings import RigSettings
+from daemon.station.settings import RigSettings
 
 SUBJECT = "disk"
 MONTH_SECOND = 30 * 86400.0

@@ -17,15 +17,15 @@ from daemon.doctor.disk import look_at_disk, month_bytes
 from daemon.doctor.finding import Finding, any_failed, fail, ok, warn
 from daemon.doctor.instruments import look_at_instrument
 from daemon.doctor.ports import look_at_port
-from daemon.places import Place, places_of, waiting_runs
 from daemon.publish.client import BrokerAddress, MqttOutlet
 from daemon.publish.outlet import OutletLostError
 from daemon.publish.payloads import Message
-from daemon.service import LOCK_NAME
-from daemon.socket_api import SOCKET_NAME, NotReachableError, RefusedByDaemonError, ask_daemon
-from daemon.station import DRIVERS_BY_ROLE
-from daemon.station_file import StationFile
-from daemon.station_settings import BrokerSettings, RigSettings, StationSettings
+from daemon.service.daemon import LOCK_NAME
+from daemon.service.places import Place, places_of, waiting_runs
+from daemon.service.socket_api import SOCKET_NAME, NotReachableError, RefusedByDaemonError, ask_daemon
+from daemon.station.file import StationFile
+from daemon.station.instruments import DRIVERS_BY_ROLE
+from daemon.station.settings import BrokerSettings, RigSettings, StationSettings
 from daemon.store.errors import StoreError
 from daemon.store.lock import OwnerLock
 from protocols.errors import Severity

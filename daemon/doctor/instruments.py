@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from daemon.clock import Clock
 from daemon.doctor.finding import Finding, fail, ok, warn
-from daemon.instrument_settings import Instrument
-from daemon.station import MadeDriver, make_driver
+from daemon.station.instrument_settings import Instrument
+from daemon.station.instruments import MadeDriver, make_driver
 from drivers.errors import (
     BadReplyError,
     DriverError,

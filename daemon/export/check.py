@@ -13,8 +13,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
 from numpy.typing import NDArray
 
-from daemon.bdf import BY_LABEL, COLUMNS
-from daemon.cell_rows import SECOND_PER_HOUR, Floats, Integers, passed, starts_of
+from daemon.export.bdf import BY_LABEL, COLUMNS
+from daemon.rows.cell_rows import SECOND_PER_HOUR, Floats, Integers, passed, starts_of
 
 CHARGE_TOLERANCE = 1e-4
 """Of charge and energy integrated anew, beside half the change of current between neighbouring rows: the written ones

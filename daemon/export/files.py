@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
 
-from daemon.bdf import BY_LABEL, Labels
+from daemon.export.bdf import BY_LABEL, Labels
 from daemon.export.check import Bounds, check_export
 from daemon.export.tables import BdfTable, Rows, bdf_table, cycle_table, sidecar, stream_table, with_metadata
 from daemon.reader import RunData

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from daemon.bdf import BY_MACHINE_NAME, ONTOLOGY_VERSION, TIME_DECIMALS, Column, Labels, columns_of
+from daemon.export.bdf import BY_MACHINE_NAME, ONTOLOGY_VERSION, TIME_DECIMALS, Column, Labels, columns_of
+from daemon.export.thinning import kept_rows
 from daemon.plan import MeasuredStep
 from daemon.reader import RunData
-from daemon.readings import JIG_TEMPERATURE, PRESSURE
-from daemon.thinning import kept_rows
+from daemon.rows.readings import JIG_TEMPERATURE, PRESSURE
 
 SCHEMA = "presscell-export/1"
 METADATA_KEY = b"presscell"

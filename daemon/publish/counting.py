@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from daemon.cycles import Cycle, cycle_table
+from daemon.cycles.table import Cycle, cycle_table
 from daemon.events import SegmentRecord
 from daemon.plan import Plan
-from daemon.walk import is_extended
+from daemon.plans.walk import is_extended
 
 
 class CycleCounter:

@@ -11,7 +11,8 @@ from pathlib import Path
 import msgspec
 
 from daemon.clock import real_second
-from daemon.cycles import Cycle
+from daemon.cycles.table import Cycle
+from daemon.deciding.run_state import Phase, Run
 from daemon.events import PlanChanged, SegmentEnded, decode_event
 from daemon.plan import Plan
 from daemon.publish import payloads
@@ -19,7 +20,6 @@ from daemon.publish.counting import CycleCounter
 from daemon.publish.cursors import Cursors
 from daemon.publish.payloads import Message, Origin, Span
 from daemon.publish.topics import RigTopics
-from daemon.run_state import Phase, Run
 from daemon.store.blocks import Block
 from daemon.store.reading import read_journal, read_snapshot
 from daemon.store.records import JournalEntry, RunHeader

@@ -18,12 +18,12 @@ import msgspec
 import numpy as np
 from msgspec import UNSET
 
-from daemon.cycles import Cycle
+from daemon.cycles.table import Cycle
+from daemon.deciding.run_state import Outcome, Phase, Run
 from daemon.plan import CELL_STREAM, CurrentStep, Plan
+from daemon.plans.walk import expected_second, steps_to_come
 from daemon.publish.topics import as_id
-from daemon.run_state import Outcome, Phase, Run
 from daemon.store.blocks import ELAPSED, Block, StreamSchema
-from daemon.walk import expected_second, steps_to_come
 
 SCHEMA_MINOR = 0
 IRI = "https://w3id.org/battery-data-alliance/ontology/battery-data-format#"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from daemon.cell_rows import Floats, Integers
+from daemon.rows.cell_rows import Floats, Integers
 
 POINTS_PER_BIN = 4
 

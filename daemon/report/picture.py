@@ -16,12 +16,12 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec
 from matplotlib.ticker import MaxNLocator
 
-from daemon.calibration_facts import has_expired
-from daemon.cell_rows import Floats
-from daemon.cycles import numbers_of
+from daemon.cycles.table import numbers_of
 from daemon.events import SegmentRecord
 from daemon.reader import RunData, executed_segments
 from daemon.report.decimation import drawn_line
+from daemon.results.calibration_facts import has_expired
+from daemon.rows.cell_rows import Floats
 
 WIDTH_INCH, HEIGHT_INCH, DPI = 12.0, 7.2, 200
 PIXELS_PER_PANEL = 1500

@@ -13,8 +13,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from daemon.deciding.run_state import Run
 from daemon.engine import advance
-from daemon.run_state import Run
 from drivers.roles import LoadStatus
 from tests.campaign.evidence import Evidence
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from daemon.deciding.preflight import PREFLIGHT
+from daemon.deciding.resuming import RECOVERY
+from daemon.deciding.run_state import Run
 from daemon.events import SegmentEnded, SegmentRecord
-from daemon.preflight import PREFLIGHT
-from daemon.resuming import RECOVERY
 from daemon.rig import segment_token
-from daemon.run_state import Run
 from daemon.store.reading import read_header, read_journal, read_rows, read_snapshot
 from daemon.store.records import RUN_FILE_NAME
 from daemon.stored import stored_event, stored_plan, stored_run

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from daemon.recover import unfinished_runs
-from daemon.service import owned
-from daemon.station import load_station
-from daemon.station_file import StationFile
+from daemon.service.daemon import owned
+from daemon.station.file import StationFile
+from daemon.station.instruments import load_station
 from daemon.store.errors import StoreError
 from drivers.registry import OURS
 from protocols.errors import errors_in

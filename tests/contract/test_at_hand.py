@@ -7,8 +7,8 @@ import asyncio
 
 import pytest
 
-from daemon.dummy_check import OK, dummy_of
-from daemon.dummy_run import check_dummy
+from daemon.before_runs.dummy_check import OK, dummy_of
+from daemon.before_runs.dummy_run import check_dummy
 
 pytestmark = pytest.mark.at_station
 CURRENT_TOLERANCE_PERCENT = 1.0

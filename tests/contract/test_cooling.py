@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from daemon.cooling import Cooling
+from daemon.mill.cooling import Cooling
 from drivers.errors import RefusedError
 from drivers.registry import CHILLERS, ChillerConnection
 from drivers.roles import HostLossWatchdog

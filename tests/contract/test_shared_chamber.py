@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from daemon.shared_chamber import SharedChambers
+from daemon.running.shared_chamber import SharedChambers
 from drivers.errors import DriverError, NoReplyError, RefusedError
 from drivers.registry import CHAMBERS, ChamberConnection
 from simulators.cell import PressCell

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from daemon.clock import BenchClock, ControlPort
-from daemon.wiring import PotentiostatWiring, RigWiring, connect_rig
+from daemon.station.wiring import PotentiostatWiring, RigWiring, connect_rig
 from drivers.errors import NoReplyError
 from drivers.registry import Connection
 from drivers.roles import SegmentState

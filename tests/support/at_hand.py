@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from daemon.clock import Clock, MonotonicClock
-from daemon.station import make_driver
+from daemon.station.instruments import make_driver
 from drivers.roles import Identity, SegmentState
 from simulators.keithley import KeithleySMU
 from simulators.keithley.dummy import DummyResistor

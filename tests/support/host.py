@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from daemon.recover import unfinished_runs
-from daemon.result import Result, read_result
+from daemon.results.result import Result, read_result
 from daemon.store.reading import last_seq, read_header
 from daemon.store.records import RunHeader
 from tests.support.small_disk import SmallDisk

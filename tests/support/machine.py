@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
-from daemon.endings import end_of_segment
+from daemon.deciding.endings import end_of_segment
+from daemon.deciding.run_state import Run, decode_run, encode_run
 from daemon.engine import advance
 from daemon.events import (
     BlockStored,
@@ -18,7 +19,6 @@ from daemon.events import (
     Tell,
 )
 from daemon.plan import CurrentStep
-from daemon.run_state import Run, decode_run, encode_run
 from tests.support.plans import block, jig_readings, row
 from tests.support.reference_interpreter import Measured, Segment
 

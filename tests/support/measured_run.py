@@ -11,7 +11,8 @@ import numpy as np
 
 import daemon.plan
 from daemon.compile import load_plan
-from daemon.endings import end_of_segment
+from daemon.deciding.endings import end_of_segment
+from daemon.deciding.run_state import Phase, Run, encode_run
 from daemon.engine import advance
 from daemon.events import (
     BlockStored,
@@ -25,13 +26,12 @@ from daemon.events import (
     kind_of,
 )
 from daemon.plan import PRESSURE_STREAM, TEMPERATURE_STREAM, CurrentStep
-from daemon.readings import summarise_readings
-from daemon.run_state import Phase, Run, encode_run
+from daemon.rows.readings import summarise_readings
+from daemon.rows.streams import STREAMS
+from daemon.rows.summary import summarise
 from daemon.store.blocks import Block
 from daemon.store.records import JournalEntry, RunHeader
 from daemon.store.run_file import RunFile
-from daemon.streams import STREAMS
-from daemon.summary import summarise
 from drivers.registry import potentiostat
 from drivers.roles import ReadingBlock
 

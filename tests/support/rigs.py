@@ -8,16 +8,16 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from daemon.deciding.run_state import Run, decode_run
 from daemon.events import Event, Resumed, RunStarted, SegmentEnded, SegmentRecord, decode_event
 from daemon.host_timer import HostTimer
-from daemon.placing import Placement, Sources, place_left, place_new
 from daemon.plan import Plan
-from daemon.pressure import PressureCalibration
-from daemon.progress import Progress
 from daemon.recover import RUN_FILE_NAME
 from daemon.rig import Rig
-from daemon.run_state import Run, decode_run
+from daemon.rows.pressure import PressureCalibration
 from daemon.runner import Runner, Wish
+from daemon.running.progress import Progress
+from daemon.service.placing import Placement, Sources, place_left, place_new
 from daemon.store.blocks import Block
 from daemon.store.compaction import Compaction
 from daemon.store.reading import read_journal, read_rows, read_snapshot

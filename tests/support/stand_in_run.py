@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from daemon.endings import end_of_segment
+from daemon.deciding.endings import end_of_segment
+from daemon.deciding.run_state import Run, encode_run
 from daemon.engine import advance
 from daemon.events import (
     BlockStored,
@@ -22,12 +23,11 @@ from daemon.events import (
     kind_of,
 )
 from daemon.plan import PRESSURE_STREAM, Plan
-from daemon.run_state import Run, encode_run
+from daemon.rows.streams import STREAMS
 from daemon.store.blocks import Block
 from daemon.store.reading import read_rows
 from daemon.store.records import JournalEntry, RunHeader
 from daemon.store.run_file import RunFile
-from daemon.streams import STREAMS
 from tests.support.plans import CHARGE_LIMIT_VOLT, DISCHARGE_LIMIT_VOLT, block, charge, discharge, loop, plan, row
 
 STARTED_UTC_SECOND = 1_795_350_000.5

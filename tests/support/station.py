@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.crash_points import VARIABLE
-from daemon.result import read_result
+from daemon.results.result import read_result
 from tests.support.command_line import CommandLine
 
 REPOSITORY = Path(__file__).parents[2]

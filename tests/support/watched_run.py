@@ -7,16 +7,16 @@ from itertools import pairwise
 import msgspec
 import numpy as np
 
-from daemon.bounds import bounds_for
+from daemon.compiling.bounds import bounds_for
+from daemon.compiling.interlock_table import interlock_table
+from daemon.deciding.run_state import Run
+from daemon.deciding.verdicts import with_watch
 from daemon.engine import advance
 from daemon.events import BlockStored, Event, ReadingsStored, RunStarted, SegmentStarted
-from daemon.intake import cell_rows, logged_rows
-from daemon.interlock_table import interlock_table
 from daemon.interlocks import tripped
-from daemon.loggers import LoggedRows
 from daemon.plan import PRESSURE_STREAM, TEMPERATURE_STREAM, Interlock, PlanStep
-from daemon.run_state import Run
-from daemon.verdicts import with_watch
+from daemon.running.intake import cell_rows, logged_rows
+from daemon.running.loggers import LoggedRows
 from drivers.roles import ReadingBlock
 from protocols.settings import Safety
 from tests.support.plans import charge, plan

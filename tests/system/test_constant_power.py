@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from daemon.preflight import PREFLIGHT
+from daemon.deciding.preflight import PREFLIGHT
+from daemon.deciding.resuming import RECOVERY
 from daemon.reader import RunData, read_run
-from daemon.resuming import RECOVERY
 from daemon.store.reading import read_rows
 from drivers.roles import POWER_TOLERANCE
 from tests.support.command_line import CommandLine

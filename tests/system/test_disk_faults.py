@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from daemon.run_state import Phase
+from daemon.deciding.run_state import Phase
 from daemon.store.reading import read_rows
 from tests.support.host import Host
 from tests.support.small_disk import SmallDisk

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from daemon.deciding.preflight import PREFLIGHT
+from daemon.deciding.resuming import RECOVERY
 from daemon.events import PlanChanged, decode_event
 from daemon.export.files import export_run
-from daemon.preflight import PREFLIGHT
 from daemon.reader import read_run
-from daemon.resuming import RECOVERY
 from daemon.store.reading import read_journal, read_rows
 from tests.support.host import Host
 

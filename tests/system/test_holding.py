@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from daemon.deciding.preflight import PREFLIGHT
+from daemon.deciding.resuming import RECOVERY
 from daemon.events import Noticed, decode_event
-from daemon.preflight import PREFLIGHT
-from daemon.resuming import RECOVERY
 from daemon.store.reading import read_journal, read_rows
 from tests.support.host import Host
 

@@ -13,10 +13,10 @@ from daemon.bench_process import BenchProcess
 from daemon.bench_rig import wiring_of
 from daemon.clock import BenchClock, ControlPort
 from daemon.compile import load_plan
+from daemon.deciding.run_state import Outcome, Run
 from daemon.events import SegmentRecord
-from daemon.placing import Placement, Sources, place_new
-from daemon.run_state import Outcome, Run
-from daemon.wiring import connect_rig, plan_on_rig
+from daemon.service.placing import Placement, Sources, place_new
+from daemon.station.wiring import connect_rig, plan_on_rig
 from drivers.registry import potentiostat
 from tests.support.rigs import records_of
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from daemon.result import read_result
-from daemon.run_state import Phase
+from daemon.deciding.run_state import Phase
+from daemon.results.result import read_result
 from daemon.store.reading import read_rows
 from tests.support.command_line import CommandLine, children_of
 

@@ -14,12 +14,12 @@ from daemon.bench_process import BenchProcess
 from daemon.bench_rig import wiring_of
 from daemon.clock import BenchClock, ControlPort
 from daemon.compile import load_plan
+from daemon.deciding.run_state import Outcome, Run
 from daemon.events import SegmentRecord
-from daemon.mill_logger import MillStatus
-from daemon.placing import Placement, Sources, place_new
-from daemon.run_state import Outcome, Run
+from daemon.running.mill_logger import MillStatus
+from daemon.service.placing import Placement, Sources, place_new
+from daemon.station.wiring import RigWiring, connect_rig, plan_on_rig
 from daemon.store.reading import read_rows
-from daemon.wiring import RigWiring, connect_rig, plan_on_rig
 from tests.support.command_line import CommandLine
 from tests.support.rigs import records_of
 

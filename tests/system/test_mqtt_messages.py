@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon.clock import MonotonicClock
-from daemon.cycles import cycle_table
+from daemon.cycles.table import cycle_table
 from daemon.events import Breach, InstrumentFailed, SegmentEnded, decode_event
 from daemon.publish.client import BrokerAddress, MqttOutlet
 from daemon.publish.embedded import EmbeddedBroker

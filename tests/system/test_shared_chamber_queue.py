@@ -12,7 +12,7 @@ import pytest
 
 from daemon.crash_points import EXIT_CODE, VARIABLE
 from daemon.events import ChamberSet, decode_event
-from daemon.socket_api import SOCKET_NAME, RefusedByDaemonError, ask_daemon
+from daemon.service.socket_api import SOCKET_NAME, RefusedByDaemonError, ask_daemon
 from daemon.store.reading import read_journal, read_rows
 from tests.support.host import ROLES, Host
 from tests.support.station import CELL

@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
-from daemon.acceptance import why_not_unattended
-from daemon.instrument_settings import Acceptance, PotentiostatSettings
 from daemon.plan import Plan
-from daemon.walk import expected_run_second
+from daemon.plans.walk import expected_run_second
+from daemon.station.acceptance import why_not_unattended
+from daemon.station.instrument_settings import Acceptance, PotentiostatSettings
 from tests.support.plans import plan, rest
 
 DAY_SECOND = 86400.0

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from daemon.bounds import Bounds, bounds_for, weaker_than_default
 from daemon.compile import load_plan
-from daemon.interlock_table import VOLTAGE_BEFORE_CURRENT, interlock_table, on_rig
+from daemon.compiling.bounds import Bounds, bounds_for, weaker_than_default
+from daemon.compiling.interlock_table import VOLTAGE_BEFORE_CURRENT, interlock_table, on_rig
 from daemon.plan import CurrentStep, Interlock, Plan
 from daemon.settling import Settled
-from daemon.station import load_station
-from daemon.station_file import safety_of
+from daemon.station.file import safety_of
+from daemon.station.instruments import load_station
 from drivers.keithley.limits import LIMITS_2450
 from protocols.errors import Problem
 from protocols.settings import Safety

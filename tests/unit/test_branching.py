@@ -5,13 +5,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from daemon.branching import FRESH_SECOND, entered, leads_to, limit_met, remembered, values_of, watched
-from daemon.endings import end_of_segment
+from daemon.deciding.branching import FRESH_SECOND, entered, leads_to, limit_met, remembered, values_of, watched
+from daemon.deciding.endings import end_of_segment
+from daemon.deciding.resuming import Cut, Reading
+from daemon.deciding.run_state import Outcome, Phase, Run, SegmentFold, decode_run, encode_run
 from daemon.engine import advance, effects_due
 from daemon.events import EndSegment, ReadingsStored, Resumed, RunStarted, SegmentEnded, SegmentStarted
 from daemon.plan import Condition, CurrentStep, Limit, LoopStep, RestStep, VoltageStep
-from daemon.resuming import Cut, Reading
-from daemon.run_state import Outcome, Phase, Run, SegmentFold, decode_run, encode_run
 from tests.support.plans import (
     charge,
     discharge,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.station import load_station, rig_wiring
-from daemon.station_file import StationFile
+from daemon.station.file import StationFile
+from daemon.station.instruments import load_station, rig_wiring
 from protocols.calibration import (
     SCHEMA,
     CalibratedInstrument,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from daemon.calibrating import LoadedCell, why_not_empty
+from daemon.before_runs.calibrating import LoadedCell, why_not_empty
 from daemon.cli.calibration_points import force_in, points_in_table, why_odd_zero
 from protocols.errors import BadValueError
 

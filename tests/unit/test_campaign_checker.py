@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from daemon.deciding.run_state import Run
 from daemon.engine import advance
 from daemon.events import MadeSafe, Resumed, RunStarted, SegmentEnded, SegmentRecord, StopRequested
-from daemon.run_state import Run
 from drivers.roles import LoadStatus
 from tests.campaign.checker import Expected, compare, texts_of, violations
 from tests.campaign.evidence import Entry, Evidence

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from daemon.compile import load_plan
-from daemon.interlock_table import limited_by_sensor
+from daemon.compiling.interlock_table import limited_by_sensor
 from daemon.plan import Equilibration, Interlock, LoopStep, Plan, RestStep, SetStep
-from daemon.pressure import PressureCalibration
-from daemon.walk import expected_second, next_step, steps_to_come
-from daemon.wiring import LoadCellWiring, RigWiring, plan_on_rig
+from daemon.plans.walk import expected_second, next_step, steps_to_come
+from daemon.rows.pressure import PressureCalibration
+from daemon.station.wiring import LoadCellWiring, RigWiring, plan_on_rig
 from drivers.and_weighing.codec import AndFormat
 from drivers.keithley.limits import LIMITS_2450
 from drivers.registry import LoadCellConnection

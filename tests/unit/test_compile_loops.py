@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.compile import load_plan
-from daemon.walk import steps_to_come
+from daemon.plans.walk import steps_to_come
 from drivers.keithley.limits import LIMITS_2450
 
 BM05 = (Path(__file__).parents[2] / "config" / "cells" / "bm05.yaml").read_text()

@@ -8,8 +8,8 @@ import pytest
 
 from daemon.compile import load_plan
 from daemon.plan import CurrentStep, Equilibration, LoopStep, Plan, RestStep
+from daemon.plans.walk import steps_to_come
 from daemon.rig import program_for
-from daemon.walk import steps_to_come
 from drivers.keithley.limits import LIMITS_2450
 from drivers.keithley.programs import check_program
 from drivers.roles import PotentiostatLimits

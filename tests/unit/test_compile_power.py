@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from daemon.compile import load_plan
+from daemon.compiling.power_fitting import currents_ampere
 from daemon.plan import CurrentStep, Plan, PowerStep, VoltageStep
-from daemon.power_fitting import currents_ampere
 from daemon.rig import program_for
 from drivers.keithley.limits import LIMITS_2450, LIMITS_2460, LIMITS_2461
 from drivers.keithley.programs import check_program

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from daemon.compile import load_plan
-from daemon.run_state import Run
+from daemon.deciding.run_state import Run
 from drivers.keithley.limits import LIMITS_2450
 
 BM05 = (Path(__file__).parents[2] / "config" / "cells" / "bm05.yaml").read_text()

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from daemon.compile import load_plan
+from daemon.deciding.run_state import Run
 from daemon.plan import CurrentStep, Interlock, Plan, RestStep
-from daemon.run_state import Run
 from drivers.keithley.limits import LIMITS_2450
 from protocols.errors import Problem
 from protocols.settings import Safety

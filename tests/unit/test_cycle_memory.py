@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.cycle_memory import CycleMemory
-from daemon.cycles import cycle_table
+from daemon.cycles.memory import CycleMemory
+from daemon.cycles.table import cycle_table
 from daemon.events import SegmentRecord
 from daemon.plan import Condition, CycleReference, Limit, Plan
 from tests.support.plans import CELL, charge, loop, plan

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.cycles import Cycle, counted_halves, cycle_table, halves_of_cycles
+from daemon.cycles.table import Cycle, counted_halves, cycle_table, halves_of_cycles
 from daemon.events import SegmentRecord
 from tests.support.plans import CELL
 

@@ -10,7 +10,7 @@ from daemon.doctor.clocks import EARLIEST_UTC_SECOND, kernel_believes_its_time, 
 from daemon.doctor.disk import MONTH_SECOND, kind_of, look_at_disk, month_bytes
 from daemon.doctor.finding import Grade
 from daemon.doctor.ports import look_at_port
-from daemon.station import load_station
+from daemon.station.instruments import load_station
 
 MOUNTS = """\
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw

@@ -31,8 +31,8 @@ READ_FORCE = """\
 import asyncio, json, sys
 from pathlib import Path
 from daemon.clock import MonotonicClock
-from daemon.station import load_station, rig_wiring
-from daemon.wiring import connect_rig
+from daemon.station.instruments import load_station, rig_wiring
+from daemon.station.wiring import connect_rig
 
 async def main():
     file = load_station(Path(sys.argv[1]).read_text(), "station.yaml")

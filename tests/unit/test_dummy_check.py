@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from daemon.dummy_check import (
+from daemon.before_runs.dummy_check import (
     FAIL,
     NOT_JUDGED,
     OK,

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from daemon.dummy_check import FAIL, Dummy
-from daemon.dummy_run import check_dummy
+from daemon.before_runs.dummy_check import FAIL, Dummy
+from daemon.before_runs.dummy_run import check_dummy
 from tests.support.instruments import JumpingClock, ScriptedDevice, ScriptedPotentiostat
 
 DUMMY = Dummy(resistance_ohm=1000.0, tolerance=0.01, current_ampere=0.003)

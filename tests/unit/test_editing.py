@@ -14,10 +14,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from daemon.compile import load_plan
-from daemon.editing import coming, edited, loops_said, named_cycles, never_measured, refusals
+from daemon.deciding.editing import coming, edited, loops_said, named_cycles, never_measured, refusals
+from daemon.deciding.run_state import Outcome, Phase, Run, decode_run, encode_run
 from daemon.events import Event, MadeSafe, PlanChanged, RunStarted, SegmentEnded, SegmentRecord
 from daemon.plan import Plan, PlanStep, RestStep
-from daemon.run_state import Outcome, Phase, Run, decode_run, encode_run
 from drivers.keithley.limits import LIMITS_2450
 from protocols.errors import ProblemsFound
 from tests.support.machine import Machine, World

@@ -2,7 +2,7 @@
 
 import pytest
 
-from daemon.efficiency import EFFICIENCY, FIRST_EFFICIENCY, Cycling, Half, after_extension, after_half
+from daemon.cycles.efficiency import EFFICIENCY, FIRST_EFFICIENCY, Cycling, Half, after_extension, after_half
 
 
 def halves(text: str) -> list[Half]:

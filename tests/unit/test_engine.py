@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from daemon.endings import LIMIT_TOLERANCE_VOLT, TIME_TOLERANCE_SECOND, end_of_segment
+from daemon.deciding.endings import LIMIT_TOLERANCE_VOLT, TIME_TOLERANCE_SECOND, end_of_segment
+from daemon.deciding.run_state import Outcome, Phase, Run
 from daemon.engine import advance
 from daemon.events import (
     BlockStored,
@@ -33,7 +34,6 @@ from daemon.events import (
     StopRequested,
 )
 from daemon.plan import CurrentStep, Interlock, Plan, RestStep
-from daemon.run_state import Outcome, Phase, Run
 from tests.support.plans import (
     block,
     charge,

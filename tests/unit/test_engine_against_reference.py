@@ -13,9 +13,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from daemon.compile import load_plan
+from daemon.deciding.run_state import Outcome, Phase, Run
 from daemon.events import MadeSafe, RunStarted
 from daemon.plan import CurrentStep, Plan
-from daemon.run_state import Outcome, Phase, Run
 from drivers.keithley.limits import LIMITS_2450
 from protocols.errors import ProblemsFound
 from tests.support.machine import MOST_SEGMENTS, Machine, World

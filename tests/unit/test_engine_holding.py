@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from daemon.endings import end_of_segment
+from daemon.deciding.endings import end_of_segment
+from daemon.deciding.run_state import Outcome, Phase, Run, decode_run, encode_run
 from daemon.engine import advance
 from daemon.events import (
     BlockStored,
@@ -35,7 +36,6 @@ from daemon.events import (
     Tell,
 )
 from daemon.plan import LinkLoss, Plan, ResumePolicy
-from daemon.run_state import Outcome, Phase, Run, decode_run, encode_run
 from tests.support.plans import block, charge, discharge, equilibrate, jig_readings, loop, plan, rest, row, setting
 
 SAFE = MadeSafe(verified=True, text="")

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.endings import end_of_segment
+from daemon.deciding.endings import end_of_segment
+from daemon.deciding.run_state import Outcome, Phase, Run, decode_run, encode_run
 from daemon.engine import advance
 from daemon.events import (
     BlockStored,
@@ -36,7 +37,6 @@ from daemon.events import (
     encode_event,
 )
 from daemon.plan import CurrentStep, Plan, PlanStep, RestStep, SetStep
-from daemon.run_state import Outcome, Phase, Run, decode_run, encode_run
 from tests.support.plans import (
     block,
     charge,

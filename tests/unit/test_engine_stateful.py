@@ -9,7 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from daemon.endings import end_of_segment
+from daemon.deciding.endings import end_of_segment
+from daemon.deciding.run_state import Outcome, Phase, Run, decode_run, encode_run
 from daemon.engine import advance
 from daemon.events import (
     BlockStored,
@@ -38,7 +39,6 @@ from daemon.events import (
     encode_event,
 )
 from daemon.plan import CurrentStep, PlanStep, RestStep
-from daemon.run_state import Outcome, Phase, Run, decode_run, encode_run
 from tests.support.plans import block, charge, discharge, jig_readings, loop, plan, rest, setting
 
 MINUTE, HOUR = 60.0, 3600.0

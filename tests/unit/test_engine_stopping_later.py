@@ -4,9 +4,9 @@ from random import Random
 
 import pytest
 
+from daemon.deciding.run_state import Outcome, Phase, Run
 from daemon.events import Event, LinkChanged, PauseRequested, ResumeRequested, RunStarted, StopRequested
 from daemon.plan import Plan
-from daemon.run_state import Outcome, Phase, Run
 from tests.support.machine import Machine, World
 from tests.support.plans import charge, discharge, loop, plan, rest
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.host_ends import POINT_EVERY_SECOND, SLOPE_SPAN_SECOND, Trail, first_met, is_met
+from daemon.deciding.host_ends import POINT_EVERY_SECOND, SLOPE_SPAN_SECOND, Trail, first_met, is_met
 from daemon.plan import Condition, Limit
 
 

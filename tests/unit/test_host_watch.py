@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from daemon.clock import AWAY_SECOND, MonotonicClock
+from daemon.deciding.run_state import Outcome
 from daemon.events import Noticed
-from daemon.run_state import Outcome
 from daemon.store.reading import read_rows
 from drivers.roles import LoadStatus
 from tests.support.instruments import JumpingClock, ScriptedLoadCell, ScriptedThermometer

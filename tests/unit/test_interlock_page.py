@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from daemon.bounds import bounds_for
 from daemon.cli.interlocks import interlock_rows
 from daemon.compile import load_plan
-from daemon.interlock_table import interlock_table
+from daemon.compiling.bounds import bounds_for
+from daemon.compiling.interlock_table import interlock_table
 from drivers.keithley.limits import LIMITS_2450
 from protocols.settings import Safety
 

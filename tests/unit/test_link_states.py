@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.link_states import LinkState, LinkWatch, after_silence, after_time
 from daemon.plan import LinkLoss
+from daemon.running.link_states import LinkState, LinkWatch, after_silence, after_time
 
 TIMES = LinkLoss(mask_second=10.0, fail_second=1800.0)
 CONNECTED, MASKED, LOST, FAILED = LinkState

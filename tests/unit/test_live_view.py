@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from daemon.cli.live import LiveView
-from daemon.progress import Progress
-from daemon.run_state import Run
+from daemon.deciding.run_state import Run
+from daemon.running.progress import Progress
 from tests.support.plans import charge, plan
 
 DRAWINGS = 500

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from daemon.loggers import RECONNECT_EVERY_SECOND, SILENT_AFTER_SECOND
+from daemon.running.loggers import RECONNECT_EVERY_SECOND, SILENT_AFTER_SECOND
 from daemon.store.reading import read_rows
 from drivers.errors import LinkLostError
 from drivers.roles import ChamberLook, LoadBlock, LoadStatus

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from daemon.loosening import loosened
 from daemon.plan import LinkLoss, Plan, ResumePolicy
+from daemon.plans.loosening import loosened
 from tests.support.plans import charge, discharge, interlock, loop, plan, rest
 
 TABLE = (interlock("voltage", "trip", low=1.9, rows_needed=2), interlock("jig", "hold", quantity="jig", high=60.0))

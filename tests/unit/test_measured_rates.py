@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from daemon.compile import load_plan
+from daemon.deciding.run_state import Outcome, Run
 from daemon.events import RunStarted
 from daemon.plan import CurrentStep, Plan
-from daemon.run_state import Outcome, Run
 from drivers.keithley.limits import LIMITS_2450
 from protocols.errors import ProblemsFound
 from tests.support.machine import Machine, World

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.milling import Broken, Milling, Stage, after_look, begun, standing, stopped, taken_up
+from daemon.mill.milling import Broken, Milling, Stage, after_look, begun, standing, stopped, taken_up
 from drivers.roles import MillLook
 
 LOSS_SECOND, RAMP_SECOND = 3.0, 4.8

@@ -7,7 +7,7 @@ import pytest
 
 from daemon.compile import load_plan
 from daemon.plan import Limit, Plan
-from daemon.plan_diff import plan_diff, plan_lines
+from daemon.plans.diff import plan_diff, plan_lines
 from drivers.keithley.limits import LIMITS_2450
 from protocols.inputs import give_inputs
 from tests.support.plans import charge, discharge, interlock, loop, plan, rest, temperature_limit

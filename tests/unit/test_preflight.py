@@ -4,8 +4,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from daemon.bounds import bounds_for
-from daemon.endings import end_of_segment
+from daemon.compiling.bounds import bounds_for
+from daemon.compiling.interlock_table import interlock_table
+from daemon.deciding.endings import end_of_segment
+from daemon.deciding.preflight import PREFLIGHT_SECOND
+from daemon.deciding.run_state import Outcome, Phase, Run
 from daemon.engine import advance
 from daemon.events import (
     Effect,
@@ -20,12 +23,9 @@ from daemon.events import (
     StartSegment,
     Tell,
 )
-from daemon.intake import cell_rows
-from daemon.interlock_table import interlock_table
 from daemon.plan import Interlock, PlanStep
-from daemon.preflight import PREFLIGHT_SECOND
 from daemon.rig import program_for
-from daemon.run_state import Outcome, Phase, Run
+from daemon.running.intake import cell_rows
 from drivers.roles import ReadingBlock
 from protocols.settings import Safety
 from tests.support.plans import charge, discharge, equilibrate, plan, rest, wait

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon import instrument_settings, station_settings
 from daemon.compile import load_plan
-from daemon.station import DRIVERS_BY_ROLE
-from daemon.unexecuted import NOT_YET
+from daemon.compiling.unexecuted import NOT_YET
+from daemon.station import instrument_settings, settings
+from daemon.station.instruments import DRIVERS_BY_ROLE
 from drivers.keithley.limits import LIMITS_2450
 from protocols.errors import ProblemsFound
 from protocols.fields import Strict, models_in
@@ -32,7 +32,7 @@ PROTOCOL_MODELS = dict.fromkeys(
 )
 STATION_MODELS = tuple(
     model
-    for module in (instrument_settings, station_settings)
+    for module in (instrument_settings, settings)
     for model in vars(module).values()
     if isinstance(model, type) and issubclass(model, Strict) and model.__module__ == module.__name__
 )

@@ -5,10 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from daemon.events import Row, SegmentRecord
-from daemon.plan import CurrentStep, RestStep, ResumePolicy
-from daemon.resume_policy import link_loss, resume_policy, tighter
-from daemon.resuming import (
+from daemon.compiling.resume_policy import link_loss, resume_policy, tighter
+from daemon.deciding.resuming import (
     Ask,
     Cut,
     Expected,
@@ -23,6 +21,8 @@ from daemon.resuming import (
     resistance_ohm,
     rest_of,
 )
+from daemon.events import Row, SegmentRecord
+from daemon.plan import CurrentStep, RestStep, ResumePolicy
 from protocols.settings import OnLinkLoss, OnResume
 from tests.support.plans import charge, discharge, equilibrate, rest
 from tests.support.segments import half

@@ -6,8 +6,8 @@ import contextlib
 import msgspec
 import pytest
 
-from daemon.run_queue import CHECK_SECOND, CannotBeginError, RunQueue
-from daemon.shared_use import SharedUse
+from daemon.service.run_queue import CHECK_SECOND, CannotBeginError, RunQueue
+from daemon.service.shared_use import SharedUse
 from daemon.sharing import Lease, Waiting, Wish
 from daemon.store.errors import StoreError
 from daemon.store.sharing_store import SharingStore

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from daemon.deciding.run_state import Outcome, Phase
 from daemon.events import InstrumentFailed, LinkChanged, MadeSafe
 from daemon.plan import LinkLoss
-from daemon.progress import Progress
-from daemon.run_state import Outcome, Phase
-from daemon.run_writer import WRITES_WHILE_LOCKED
+from daemon.running.progress import Progress
+from daemon.running.run_writer import WRITES_WHILE_LOCKED
 from daemon.store.errors import StoreError
 from drivers.errors import DriverError, WrongInstrumentError
 from tests.support.instruments import BAD_REPLY, LINK_LOST, NO_REPLY, REFUSED, ScriptedDevice

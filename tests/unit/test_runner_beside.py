@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from daemon.deciding.run_state import Outcome, Phase
 from daemon.events import ChamberSet, InstrumentFailed
-from daemon.link import PATIENT_WAITS_SECOND
 from daemon.plan import Equilibration
-from daemon.pressure import surface_pressure_pa
-from daemon.run_state import Outcome, Phase
+from daemon.rows.pressure import surface_pressure_pa
+from daemon.running.link import PATIENT_WAITS_SECOND
 from daemon.store.reading import read_rows
 from drivers.roles import LoadStatus
 from tests.support.instruments import (

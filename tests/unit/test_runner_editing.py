@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from daemon.asked_edit import CHANGED_MEANWHILE, AskedEdit, EditRefusedError
+from daemon.deciding.run_state import Outcome, Phase
 from daemon.events import PauseRequested, PlanChanged, ResumeRequested, StopRequested
-from daemon.placing import Sources
 from daemon.plan import Plan
-from daemon.proposing import proposal
 from daemon.recover import unfinished_runs
-from daemon.reopening import ended_run, reopen
-from daemon.result import read_result
-from daemon.run_state import Outcome, Phase
+from daemon.results.result import read_result
+from daemon.running.asked_edit import CHANGED_MEANWHILE, AskedEdit, EditRefusedError
+from daemon.service.placing import Sources
+from daemon.service.proposing import proposal
+from daemon.service.reopening import ended_run, reopen
 from daemon.store.reading import read_header
 from daemon.stored import plan_in_force
 from drivers.errors import WrongInstrumentError

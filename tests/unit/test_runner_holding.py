@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from daemon.cycles import cycle_table
+from daemon.cycles.table import cycle_table
+from daemon.deciding.run_state import Outcome, Phase, Run
 from daemon.events import LinkChanged, MadeSafe, Noticed, PauseRequested, ResumeRequested, SkipRequested, StopRequested
 from daemon.plan import Equilibration, LinkLoss, Plan
-from daemon.run_state import Outcome, Phase, Run
 from daemon.runner import Wish
 from daemon.store.errors import StoreError
 from daemon.store.reading import read_rows

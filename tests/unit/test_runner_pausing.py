@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from daemon.deciding.run_state import Outcome, Phase
 from daemon.events import MadeSafe, Noticed, ResumeRequested
 from daemon.plan import PauseStep
-from daemon.run_state import Outcome, Phase
 from tests.support.plans import plan, rest
 from tests.support.rigs import EVERY_SECOND, ZERO_SECOND, Scripted, events_of, records_of, take_up
 

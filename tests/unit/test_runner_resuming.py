@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from daemon.deciding.run_state import Outcome, Phase, Run
 from daemon.events import SegmentRecord
 from daemon.plan import Equilibration, Plan
-from daemon.run_state import Outcome, Phase, Run
 from daemon.store.reading import read_rows
 from tests.support.instruments import NO_REPLY, REFUSED, JumpingClock, ScriptedDevice, ScriptedThermometer
 from tests.support.plans import charge, discharge, equilibrate, interlock, loop, plan, rest

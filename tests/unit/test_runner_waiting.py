@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from daemon.deciding.run_state import Outcome
 from daemon.plan import Equilibration
-from daemon.run_state import Outcome
 from tests.support.instruments import LINK_LOST, JumpingClock, ScriptedDevice, ScriptedThermometer
 from tests.support.plans import charge, plan, rest, temperature_limit, wait
 from tests.support.rigs import EVERY_SECOND, ZERO_SECOND, Scripted, assert_every_row_is_stored, records_of, take_up

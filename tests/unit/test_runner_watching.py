@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from daemon.compiling.interlock_table import on_rig
+from daemon.deciding.run_state import Outcome, Phase
 from daemon.events import Silent, Warned
-from daemon.interlock_table import on_rig
 from daemon.plan import Plan
-from daemon.progress import Progress
-from daemon.run_state import Outcome, Phase
+from daemon.running.progress import Progress
 from drivers.roles import Floats
 from tests.support.instruments import JumpingClock, ScriptedLoadCell, ScriptedThermometer
 from tests.support.plans import charge, plan, rest

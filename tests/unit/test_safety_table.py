@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.deciding.run_state import Outcome, Phase
 from daemon.plan import PlanStep
-from daemon.run_state import Outcome, Phase
 from daemon.settling import Settled
 from daemon.watching import Tail
 from tests.support.plans import charge, discharge, rest

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.pressure import PressureCalibration
-from daemon.station import load_station, mill_drive_connection, rig_wiring
-from daemon.station_fields import is_on_this_machine
-from daemon.station_file import StationFile
+from daemon.rows.pressure import PressureCalibration
+from daemon.station.fields import is_on_this_machine
+from daemon.station.file import StationFile
+from daemon.station.instruments import load_station, mill_drive_connection, rig_wiring
 from drivers.and_weighing.codec import AndFormat
 from drivers.registry import Connection, LoadCellConnection, MillDriveConnection, ThermometerConnection
 from protocols.errors import errors_in

@@ -2,8 +2,8 @@
 
 import pytest
 
-from daemon.instrument_settings import ChamberSettings
-from daemon.station import load_station, rig_wiring
+from daemon.station.instrument_settings import ChamberSettings
+from daemon.station.instruments import load_station, rig_wiring
 from protocols.errors import errors_in
 
 SMU = 'potentiostat: {driver: keithley.2450, address: "192.168.1.20:5025", serial_number: "1"}'

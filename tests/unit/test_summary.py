@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.deciding.run_state import Run
 from daemon.engine import advance
 from daemon.events import BlockStored, BlockSummary, Row, RunStarted, SegmentStarted
 from daemon.plan import Interlock
-from daemon.run_state import Run
-from daemon.summary import row_at, summarise
+from daemon.rows.summary import row_at, summarise
 from drivers.roles import ReadingBlock
 from tests.support.plans import charge, interlock, plan, row
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from daemon.deciding.run_state import Run
 from daemon.engine import ENGINE_VERSION
-from daemon.placing import Placement, Sources, place_left, place_new
-from daemon.pressure import PressureCalibration
 from daemon.recover import LeftRun, check_same_instruments, left_run, rig_of, unfinished_runs
-from daemon.result import read_result
+from daemon.results.result import read_result
 from daemon.rig import Rig
-from daemon.run_state import Run
+from daemon.rows.pressure import PressureCalibration
+from daemon.service.placing import Placement, Sources, place_left, place_new
 from daemon.store.errors import StoreError
 from daemon.store.reading import read_header
 from daemon.store.records import RUN_FILE_NAME, RunHeader, checksum

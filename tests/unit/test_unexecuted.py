@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon import unexecuted
 from daemon.compile import load_plan
-from daemon.unexecuted import EXECUTED_FIELDS, NOT_YET
+from daemon.compiling import unexecuted
+from daemon.compiling.unexecuted import EXECUTED_FIELDS, NOT_YET
 from drivers.keithley.limits import LIMITS_2450
 from protocols.errors import ProblemsFound
 from protocols.steps import STEP_MODELS, ConstantCurrent, CycleStep, OpenCircuitVoltage

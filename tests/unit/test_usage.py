@@ -6,11 +6,11 @@ from contextlib import closing
 import pytest
 
 from daemon.events import SegmentRecord
-from daemon.station import load_station
+from daemon.service.usage_book import UsageBook
+from daemon.station.instruments import load_station
 from daemon.store.station_tables import STATION_FILE_NAME
 from daemon.store.usage_store import UsageStore
 from daemon.usage import Total, Used, uses_of_run, uses_of_segment
-from daemon.usage_book import UsageBook
 from tests.support.stand_in_run import StandInRun
 
 USED = Used(run_id="run-1", potentiostat="Keithley 2450 04451117", jig="jig J1", mill=None, cell="BM-05")

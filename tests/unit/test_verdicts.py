@@ -3,7 +3,10 @@
 import msgspec
 import pytest
 
-from daemon.endings import end_of_segment
+from daemon.deciding.endings import end_of_segment
+from daemon.deciding.run_state import Outcome, Phase, Reading, Run
+from daemon.deciding.silence import flag_texts, flagged, fresh, newly_silent
+from daemon.deciding.verdicts import accepted, with_watch
 from daemon.engine import advance
 from daemon.events import (
     BlockStored,
@@ -24,10 +27,7 @@ from daemon.events import (
     Warned,
 )
 from daemon.plan import PlanStep
-from daemon.run_state import Outcome, Phase, Reading, Run
 from daemon.settling import Settled
-from daemon.silence import flag_texts, flagged, fresh, newly_silent
-from daemon.verdicts import accepted, with_watch
 from daemon.watching import Tail
 from tests.support.plans import block, charge, discharge, equilibrate, hold, jig_readings, plan, rest, row, setting
 from tests.support.watched_run import WatchedRun, table

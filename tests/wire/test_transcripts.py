@@ -10,8 +10,8 @@ import pytest
 from daemon.capture.dialogue import as_json, converse
 from daemon.capture.replay import Player
 from daemon.capture.transcript import HOST, INSTRUMENT, Did, Sent, read_transcript
-from daemon.places import places_of
-from daemon.station import load_station, make_driver
+from daemon.service.places import places_of
+from daemon.station.instruments import load_station, make_driver
 from drivers.registry import OURS
 from simulators.assemble import assemble
 from simulators.bench_file import LoadedBenchFile, read_bench

@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from daemon.calibration_facts import calibration_facts, has_expired
-from daemon.placing import Placement, Sources, place_left, place_new
-from daemon.pressure import PressureCalibration
 from daemon.reader import RunData
 from daemon.report.picture import draw_run
+from daemon.results.calibration_facts import calibration_facts, has_expired
+from daemon.results.run_metadata import run_metadata
 from daemon.rig import Rig
-from daemon.run_metadata import run_metadata
+from daemon.rows.pressure import PressureCalibration
+from daemon.service.placing import Placement, Sources, place_left, place_new
 from daemon.store.records import RunHeader
 from drivers.errors import WrongInstrumentError
 from drivers.roles import Identity

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.cell_rows import last_value_before, passed, since, starts_of
+from daemon.rows.cell_rows import last_value_before, passed, since, starts_of
 
 NAN = float("nan")
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from daemon.cycle_pressure import Pressure, with_pressures
-from daemon.cycles import Cycle, cycle_table, halves_of_cycles
+from daemon.cycles.pressure import Pressure, with_pressures
+from daemon.cycles.table import Cycle, cycle_table, halves_of_cycles
 from daemon.events import SegmentRecord
 from tests.support.plans import CELL
 from tests.support.segments import HALF_SECOND, half

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from daemon.cycle_resistance import CellRows, with_resistances
-from daemon.cycles import Cycle, cycle_table, halves_of_cycles
+from daemon.cycles.resistance import CellRows, with_resistances
+from daemon.cycles.table import Cycle, cycle_table, halves_of_cycles
 from tests.support.plans import CELL
 from tests.support.segments import half
 

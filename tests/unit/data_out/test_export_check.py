@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from daemon.bdf import Labels
+from daemon.export.bdf import Labels
 from daemon.export.check import Bounds, check_export, check_table
 from daemon.export.files import write_csv, write_parquet
 from daemon.export.tables import Rows, bdf_table

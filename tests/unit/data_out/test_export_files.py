@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from daemon.bdf import BY_LABEL, COLUMNS, Labels
+from daemon.export.bdf import BY_LABEL, COLUMNS, Labels
 from daemon.export.files import ExportError, WouldOverwriteError, export_name, export_run, write_csv
 from daemon.export.tables import Rows
 from daemon.reader import RunData, read_run

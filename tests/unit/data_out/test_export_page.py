@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon.bdf import COLUMNS, Column
-from daemon.cycles import Cycle
+from daemon.cycles.table import Cycle
+from daemon.export.bdf import COLUMNS, Column
 from daemon.reader import RunData
-from daemon.streams import PRESSURE_SCHEMA, TEMPERATURE_SCHEMA
+from daemon.rows.streams import PRESSURE_SCHEMA, TEMPERATURE_SCHEMA
 from drivers.roles import LoadStatus
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "export.md").read_text(encoding="utf-8")

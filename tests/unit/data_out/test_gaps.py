@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from daemon.gaps import cell_gaps, stream_gaps
+from daemon.rows.gaps import cell_gaps, stream_gaps
 
 NAN = float("nan")
 

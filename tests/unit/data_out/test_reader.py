@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from daemon.bdf import COLUMNS
+from daemon.export.bdf import COLUMNS
 from daemon.reader import RunData, read_run
-from daemon.result import read_result
+from daemon.results.result import read_result
 from daemon.store.errors import StoreError
 from tests.support.measured_run import (
     EMPTY_PASCAL,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.run_files import NoSuchRunError, find_run_file
+from daemon.results.run_files import NoSuchRunError, find_run_file
 
 
 @pytest.fixture

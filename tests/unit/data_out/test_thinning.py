@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.thinning import kept_rows
+from daemon.export.thinning import kept_rows
 
 
 def kept(

@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.cycles import cycle_table
+from daemon.cycles.table import cycle_table
 from daemon.events import SegmentRecord
 from daemon.publish.counting import CycleCounter
 from tests.support.plans import charge, discharge, hold, plan

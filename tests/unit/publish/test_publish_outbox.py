@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.deciding.run_state import Phase
 from daemon.events import PlanChanged
 from daemon.publish.cursors import Cursors
 from daemon.publish.outbox import ROWS_A_MESSAGE, Outbox
 from daemon.publish.topics import StationTopics
-from daemon.run_state import Phase
 from daemon.store.station_tables import STATION_FILE_NAME
 from tests.support.plans import charge, discharge, loop, plan, rest
 from tests.support.stand_in_run import StandInRun

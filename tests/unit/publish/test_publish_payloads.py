@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.deciding.run_state import Outcome, Phase, Run, SegmentFold
 from daemon.events import (
     InstrumentFailed,
     LinkChanged,
@@ -23,9 +24,8 @@ from daemon.events import (
 )
 from daemon.publish import payloads
 from daemon.publish.payloads import Origin, Span
-from daemon.run_state import Outcome, Phase, Run, SegmentFold
+from daemon.rows.streams import PRESSURE_SCHEMA
 from daemon.store.blocks import CELL_SCHEMA, Block
-from daemon.streams import PRESSURE_SCHEMA
 from tests.support.plans import charge, discharge, loop, plan, rest
 
 ORIGIN = Origin(run_id="bench-1", station="bench", simulated=True, started_utc_second=1_795_350_000.25)

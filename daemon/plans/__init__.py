@@ -1,0 +1,1 @@
+"""Plans: their order, their difference, and those that a run has had."""

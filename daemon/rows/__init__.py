@@ -1,0 +1,1 @@
+"""Rows of all streams: what they hold, and what decisions see of them."""

@@ -1,0 +1,1 @@
+"""The long-running daemon: runs placed on rigs, waiting, edited, and how the command line asks."""

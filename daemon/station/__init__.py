@@ -1,0 +1,1 @@
+"""From a station file to a rig that can be connected."""
