@@ -22,7 +22,7 @@ from statistics import median
 
 from daemon.app import Listeners, Simulation, simulate
 from daemon.compile import load_plan
-from daemon.service.placing import Sources
+from daemon.service.sources import Sources
 from drivers.registry import potentiostat
 
 REPOSITORY = Path(__file__).parents[1]

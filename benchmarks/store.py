@@ -20,8 +20,8 @@ import numpy as np
 
 from daemon.rows.cell_rows import passed
 from daemon.store.blocks import Block
-from daemon.store.reading import read_rows
 from daemon.store.records import JournalEntry, RunHeader
+from daemon.store.rows import read_rows
 from daemon.store.run_file import RunFile
 
 HEADER = RunHeader(

@@ -20,7 +20,8 @@ from daemon.publish.publisher import Publisher
 from daemon.publish.topics import StationTopics
 from daemon.runner import Runner
 from daemon.running.progress import Progress
-from daemon.service.placing import Placement, Sources, make_directory, new_run_id, place_new
+from daemon.service.placing import Placement, make_directory, new_run_id, place_new
+from daemon.service.sources import Sources
 from daemon.station.wiring import check_needs, connect_rig, plan_on_rig
 from daemon.store.records import RUN_FILE_NAME
 

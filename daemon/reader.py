@@ -29,7 +29,7 @@ from daemon.results.run_metadata import run_metadata
 from daemon.rows.cell_rows import Integers, last_value_before, passed, since, starts_of
 from daemon.rows.gaps import Gap, cell_gaps, stream_gaps
 from daemon.store.blocks import ELAPSED
-from daemon.store.reading import read_rows
+from daemon.store.rows import read_rows
 from daemon.store.run_file import RunFile
 
 FRESH_SECOND = 5.0

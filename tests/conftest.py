@@ -18,6 +18,9 @@ from hypothesis import HealthCheck, settings
 LEFTOVER_JOIN_SECOND = 5.0
 """How long a thread that was already told to end may take to do so."""
 
+# Where nobody keeps compiled modules, each of the hundreds of processes that tests start compiles ours anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 settings.register_profile(
     "ci", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

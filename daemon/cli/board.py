@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from daemon.cli.tables import duration_text
+from daemon.cli.console import duration_text
 from daemon.publish.topics import place_of
 
 EVENTS_SHOWN = 3

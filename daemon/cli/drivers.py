@@ -11,8 +11,8 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
+from daemon.cli.console import stdout_console
 from daemon.cli.files import FOUND_A_PROBLEM
-from daemon.cli.tables import stdout_console
 from drivers.entries import ROLE_PROTOCOLS
 from drivers.listing import as_object
 from drivers.registry import DRIVERS, FOUND

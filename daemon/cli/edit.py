@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
+from daemon.cli.console import duration_text
 from daemon.cli.files import REFUSED, protocol_path, refuse, shown_name
 from daemon.cli.inputs import protocol_text, with_inputs
-from daemon.cli.tables import duration_text
 from daemon.cli.talking import ask, with_data_directory
 
 COLOURS = {"+": "green", "-": "red"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.tables import duration_text
+from daemon.cli.console import duration_text
 from daemon.cli.talking import ask, with_data_directory
 
 

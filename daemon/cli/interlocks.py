@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from rich.table import Table
 
-from daemon.cli.tables import duration_text
+from daemon.cli.console import duration_text
 from daemon.compiling.bounds import DEFAULT
 from daemon.plan import CurrentStep, Interlock, Plan
 

@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from daemon.cli.tables import duration_text
+from daemon.cli.console import duration_text
 from daemon.clock import real_second
 from daemon.deciding.run_state import Run
 from daemon.plans.walk import expected_second, steps_to_come

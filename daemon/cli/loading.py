@@ -11,7 +11,7 @@ from daemon.cli.inputs import protocol_text
 from daemon.compile import compile_protocol
 from daemon.compiling.mill_fitting import mills
 from daemon.plan import Plan
-from daemon.service.placing import Sources
+from daemon.service.sources import Sources
 from daemon.station.file import safety_of
 from daemon.station.instruments import load_station, rig_wiring
 from daemon.station.wiring import plan_on_rig

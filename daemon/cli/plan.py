@@ -10,11 +10,11 @@ import click
 import msgspec
 from rich.table import Table
 
+from daemon.cli.console import duration_text, stdout_console
 from daemon.cli.files import protocol_path
 from daemon.cli.inputs import with_inputs
 from daemon.cli.interlocks import interlock_rows
 from daemon.cli.loading import DEFAULT_DRIVER, cell_path_for, load, load_on_station
-from daemon.cli.tables import duration_text, stdout_console
 from daemon.compiling.power_fitting import currents_ampere
 from daemon.plan import (
     END,

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from daemon.before_runs.dummy_check import DummyCheckError
 from daemon.before_runs.dummy_run import CheckReport, InUseError, Wanted, check_rig
+from daemon.cli.console import stdout_console
 from daemon.cli.files import FOUND_A_PROBLEM, REFUSED, read_text, refuse, show_problems, shown_name
-from daemon.cli.tables import stdout_console
 from daemon.clock import BenchGoneError
 from daemon.recover import rig_of, unfinished_runs
 from daemon.service.daemon import checked, clock_of, owned

@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from daemon.cli.console import duration_text, stdout_console
 from daemon.cli.files import show_sentence
-from daemon.cli.tables import cycle_rows, duration_text, mill_rows, stdout_console
+from daemon.cli.tables import cycle_rows, mill_rows
 from daemon.results.calibration_facts import has_expired
 from daemon.results.result import Result, read_result
 from daemon.store.errors import StoreError

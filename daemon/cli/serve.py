@@ -19,9 +19,10 @@ from daemon.days import today
 from daemon.publish.client import BrokerAddress, MqttOutlet
 from daemon.publish.publisher import Publisher
 from daemon.publish.topics import StationTopics
+from daemon.service.asking import SOCKET_NAME
 from daemon.service.daemon import Daemon, checked, clock_of, owned
 from daemon.service.preparing import RefusedRequestError
-from daemon.service.socket_api import SOCKET_NAME, serving
+from daemon.service.socket_api import serving
 from daemon.station.instruments import load_station
 from daemon.station.settings import RigSettings, SharedSettings, StationSettings
 from daemon.store.errors import StoreError

@@ -13,11 +13,12 @@ from daemon.app import Finished, Listeners, Simulation
 from daemon.app import simulate as run_simulation
 from daemon.bench_process import BenchStartError
 from daemon.cli.broker import Broker
+from daemon.cli.console import duration_text, stdout_console
 from daemon.cli.files import FOUND_A_PROBLEM, config_path, protocol_path, refuse
 from daemon.cli.inputs import with_inputs
 from daemon.cli.live import LiveView
 from daemon.cli.loading import DEFAULT_DRIVER, cell_path_for, load
-from daemon.cli.tables import beside_published, cycle_rows, duration_text, mill_rows, stdout_console
+from daemon.cli.tables import beside_published, cycle_rows, mill_rows
 from daemon.clock import BenchGoneError
 from daemon.deciding.run_state import Outcome
 from daemon.publish.client import BrokerAddress

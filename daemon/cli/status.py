@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from daemon.cli.tables import duration_text, stdout_console
+from daemon.cli.console import duration_text, stdout_console
 from daemon.cli.talking import ask, with_data_directory
 
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
-from rich.console import Console
 from rich.table import Table
 
+from daemon.cli.console import duration_text
 from daemon.cycles.table import Cycle
 from daemon.mill.runs import MillRun
 from protocols.cell import Published
@@ -69,27 +69,6 @@ def beside_published(cycles: Sequence[Cycle], published: Published) -> Table | N
         table.add_row(f"{rate_C:g}", f"{mean:.1f}", "" if theirs is None else f"{theirs:g}", difference)
     in_both = any(rate_C in published.by_rate for rate_C in rates)
     return table if in_both else None
-
-
-def duration_text(second: float) -> str:
-    """A duration for people in its two largest units: `12 s`, `3 min 20 s`, `41 h 5 min`, `22 d 4 h`, `10 h`."""
-    sizes = [("d", 86400), ("h", 3600), ("min", 60), ("s", 1)]
-    left = round(second)
-    if 3600 <= left < 172800:
-        sizes.pop(0)
-    parts: list[tuple[int, str]] = []
-    for unit, size in sizes:
-        count, left = divmod(left, size)
-        if count or parts:
-            parts.append((count, unit))
-    shown = [f"{count} {unit}" for count, unit in parts[:2] if count]
-    return " ".join(shown) or f"{second:.0f} s"
-
-
-def stdout_console() -> Console:
-    """For data: not cut to a width when it is not a terminal."""
-    console = Console()
-    return console if console.is_terminal else Console(width=140)
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from daemon.cli.files import REFUSED, refuse
-from daemon.service.socket_api import SOCKET_NAME, NotReachableError, RefusedByDaemonError, ask_daemon
+from daemon.service.asking import SOCKET_NAME, NotReachableError, RefusedByDaemonError, ask_daemon
 
 NOT_REACHABLE = 3
 Command = TypeVar("Command", bound=Callable[..., Any])

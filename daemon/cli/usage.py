@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from daemon.cli.tables import stdout_console
+from daemon.cli.console import stdout_console
 from daemon.cli.talking import ask, with_data_directory
 
 

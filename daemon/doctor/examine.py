@@ -20,9 +20,9 @@ from daemon.doctor.ports import look_at_port
 from daemon.publish.client import BrokerAddress, MqttOutlet
 from daemon.publish.outlet import OutletLostError
 from daemon.publish.payloads import Message
+from daemon.service.asking import SOCKET_NAME, NotReachableError, RefusedByDaemonError, ask_daemon
 from daemon.service.daemon import LOCK_NAME
 from daemon.service.places import Place, places_of, waiting_runs
-from daemon.service.socket_api import SOCKET_NAME, NotReachableError, RefusedByDaemonError, ask_daemon
 from daemon.station.file import StationFile
 from daemon.station.instruments import DRIVERS_BY_ROLE
 from daemon.station.settings import BrokerSettings, RigSettings, StationSettings

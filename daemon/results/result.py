@@ -20,8 +20,9 @@ from daemon.plan import CELL_STREAM, MILL_STREAM, PRESSURE_STREAM, Plan
 from daemon.plans.versions import PlanVersion, plan_of, version_of
 from daemon.rows.cell_rows import passed
 from daemon.store.blocks import ELAPSED
-from daemon.store.reading import read_journal, read_rows, read_snapshot
+from daemon.store.reading import read_journal, read_snapshot
 from daemon.store.records import RUN_FILE_NAME, RunHeader
+from daemon.store.rows import read_rows
 from daemon.store.run_file import RunFile
 from daemon.stored import stored_event, stored_plan, stored_run
 

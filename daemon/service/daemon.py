@@ -21,7 +21,7 @@ from daemon.running.asked_edit import AskedEdit
 from daemon.running.link import PATIENT_WAITS_SECOND, SILENT
 from daemon.running.progress import Progress
 from daemon.running.shared_chamber import SharedChambers
-from daemon.service.placing import PlacedRun, Placement, Sources, make_directory, new_run_id, place_left, place_new
+from daemon.service.placing import PlacedRun, Placement, make_directory, new_run_id, place_left, place_new
 from daemon.service.preparing import (
     PreparedRun,
     RefusedRequestError,
@@ -38,6 +38,7 @@ from daemon.service.rig_use import Busy, HeldRun
 from daemon.service.run_queue import CannotBeginError, RunQueue
 from daemon.service.run_status import run_status
 from daemon.service.shared_use import SharedUse
+from daemon.service.sources import Sources
 from daemon.service.usage_book import UsageBook
 from daemon.sharing import Waiting, wish_of
 from daemon.station.file import StationFile

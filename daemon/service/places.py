@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.recover import rig_of, unfinished_runs
+from daemon.service.asking import SOCKET_NAME, NotReachableError, RefusedByDaemonError, ask_daemon
 from daemon.service.daemon import LOCK_NAME
-from daemon.service.socket_api import SOCKET_NAME, NotReachableError, RefusedByDaemonError, ask_daemon
 from daemon.station.file import StationFile
 from daemon.station.instrument_settings import Instrument
 from daemon.store.errors import StoreError

@@ -23,21 +23,12 @@ from daemon.rig import Rig
 from daemon.rows.streams import STREAMS
 from daemon.runner import Runner
 from daemon.running.progress import Progress
+from daemon.service.sources import Sources
 from daemon.store.errors import StoreError
 from daemon.store.records import RUN_FILE_NAME, RunHeader
 from daemon.store.run_file import RunFile
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sources:
-    """The files a run is made from, as text: they are frozen with it."""
-
-    protocol_name: str
-    protocol_text: str
-    cell_name: str
-    cell_text: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from daemon.clock import Clock
 from daemon.compile import compile_protocol
 from daemon.plan import Plan
 from daemon.plans.walk import expected_run_second
-from daemon.service.placing import Sources
+from daemon.service.sources import Sources
 from daemon.sharing import Lease, Waiting, Wish, wish_of
 from daemon.station.acceptance import why_not_unattended
 from daemon.station.file import safety_of

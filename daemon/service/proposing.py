@@ -16,7 +16,7 @@ from daemon.plan import Plan
 from daemon.plans.diff import plan_diff
 from daemon.plans.loosening import loosened
 from daemon.running.asked_edit import CHANGED_MEANWHILE, EditRefusedError
-from daemon.service.placing import Sources
+from daemon.service.sources import Sources
 from daemon.store.reading import read_journal
 from daemon.store.run_file import RunFile
 from daemon.stored import stored_event

@@ -1,4 +1,4 @@
-"""How the command line talks to the daemon: JSON lines over a Unix socket in the station's data directory."""
+"""How the daemon answers the command line: JSON lines over a Unix socket in the station's data directory."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import msgspec
 
 from daemon.events import Event, PlanChanged
 from daemon.running.asked_edit import EditRefusedError
+from daemon.service.asking import LONGEST_LINE_BYTES
 from daemon.service.daemon import Daemon
-from daemon.service.placing import Sources
 from daemon.service.preparing import RefusedRequestError
+from daemon.service.sources import Sources
 from daemon.station.wiring import MissingRoleError
 from daemon.store.errors import StoreError
 from daemon.store.reading import read_journal
@@ -23,10 +24,6 @@ from daemon.store.records import RUN_FILE_NAME
 from daemon.stored import stored_event
 from drivers.errors import DriverError
 from protocols.errors import ProblemsFound
-
-SOCKET_NAME = "presscell.sock"
-LONGEST_LINE_BYTES = 4 << 20
-ANSWER_WITHIN_SECOND = 60.0
 
 REFUSALS = (
     RefusedRequestError,
@@ -40,14 +37,6 @@ REFUSALS = (
 """What a request can be refused for; the last three are a request that is not well formed."""
 
 Answerer = Callable[[dict[str, Any]], Awaitable[Any]]
-
-
-class NotReachableError(Exception):
-    """No daemon answers at the socket."""
-
-
-class RefusedByDaemonError(Exception):
-    """The daemon answered no; the text is its own."""
 
 
 @contextlib.asynccontextmanager
@@ -82,29 +71,6 @@ def _remove(socket_path: Path) -> None:
 
 def _keep_to_owner(socket_path: Path) -> None:
     socket_path.chmod(0o600)
-
-
-async def ask_daemon(socket_path: Path, verb: str, **arguments: object) -> Any:  # noqa: ANN401  (JSON)
-    """Ask one question.
-
-    Raises:
-        NotReachableError: nobody listens, or nothing came in time.
-        RefusedByDaemonError: the answer is no.
-    """
-    try:
-        async with asyncio.timeout(ANSWER_WITHIN_SECOND):
-            reader, writer = await asyncio.open_unix_connection(socket_path, limit=LONGEST_LINE_BYTES)
-            writer.write(json.dumps({"do": verb, **arguments}).encode() + b"\n")
-            line = await reader.readline()
-            writer.close()
-    except (OSError, TimeoutError) as error:
-        raise NotReachableError(f"no daemon answers at {socket_path}: {error}") from error
-    if not line:
-        raise NotReachableError(f"the daemon at {socket_path} hung up")
-    answer = json.loads(line)
-    if not answer["ok"]:
-        raise RefusedByDaemonError(answer["error"])
-    return answer["answer"]
 
 
 async def _answer(verbs: dict[str, Answerer], line: bytes) -> dict[str, Any]:

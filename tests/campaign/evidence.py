@@ -12,8 +12,9 @@ from daemon.deciding.resuming import RECOVERY
 from daemon.deciding.run_state import Run
 from daemon.events import SegmentEnded, SegmentRecord
 from daemon.rig import segment_token
-from daemon.store.reading import read_header, read_journal, read_rows, read_snapshot
+from daemon.store.reading import read_header, read_journal, read_snapshot
 from daemon.store.records import RUN_FILE_NAME
+from daemon.store.rows import read_rows
 from daemon.stored import stored_event, stored_plan, stored_run
 
 MOST_SEGMENTS = 1000

@@ -13,7 +13,7 @@ from typing import Any
 
 from daemon.cli import presscell
 from daemon.crash_points import VARIABLE
-from daemon.service.socket_api import SOCKET_NAME
+from daemon.service.asking import SOCKET_NAME
 from daemon.store.records import RUN_FILE_NAME
 from simulators.__main__ import main as presscell_bench
 from tests.campaign.control import BenchControl, RefusedError

@@ -120,6 +120,18 @@ class Host(Station):
             + f"{more}rigs:\n{rigs}"
         )
 
+    def write_station_with_oven(self, beside: dict[str, str], more: str = "") -> None:
+        """A station whose rigs share the bench's chamber as `oven1`; `beside` says what else each has, by rig."""
+        address = {name: cable["address"] for name, cable in self.hello["cables"].items()}
+        rigs = "".join(
+            f'  {rig}:\n    {role}: {{{ROLES[role]}, address: "{address[role]}"}}\n    chamber: {{shared: oven1}}\n'
+            for rig, role in beside.items()
+        )
+        oven = f'shared:\n  oven1:\n    chamber: {{{ROLES["chamber"]}, address: "{address["chamber"]}"}}\n'
+        self.write_station(more=oven)
+        with (self.folder / "station.yaml").open("a") as station:
+            station.write(rigs + more)
+
     def launch(self, *words: str) -> subprocess.Popen[str]:
         """A daemon that has only just begun."""
         with (self.folder / "daemon.log").open("ab") as log:

@@ -17,11 +17,13 @@ from daemon.rig import Rig
 from daemon.rows.pressure import PressureCalibration
 from daemon.runner import Runner, Wish
 from daemon.running.progress import Progress
-from daemon.service.placing import Placement, Sources, place_left, place_new
+from daemon.service.placing import Placement, place_left, place_new
+from daemon.service.sources import Sources
 from daemon.store.blocks import Block
 from daemon.store.compaction import Compaction
-from daemon.store.reading import read_journal, read_rows, read_snapshot
+from daemon.store.reading import read_journal, read_snapshot
 from daemon.store.records import JournalEntry
+from daemon.store.rows import read_rows
 from daemon.store.run_file import RunFile
 from tests.support.instruments import Diary, JumpingClock, ScriptedDevice, ScriptedPotentiostat
 

@@ -25,8 +25,8 @@ from daemon.events import (
 from daemon.plan import PRESSURE_STREAM, Plan
 from daemon.rows.streams import STREAMS
 from daemon.store.blocks import Block
-from daemon.store.reading import read_rows
 from daemon.store.records import JournalEntry, RunHeader
+from daemon.store.rows import read_rows
 from daemon.store.run_file import RunFile
 from tests.support.plans import CHARGE_LIMIT_VOLT, DISCHARGE_LIMIT_VOLT, block, charge, discharge, loop, plan, row
 

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from daemon.store.reading import read_rows
+from daemon.store.rows import read_rows
 
 GOOD_CELL = """\
 cell: {name: test cell}

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Callable
 import pandas as pd
 import pytest
 
-from daemon.store.reading import read_journal, read_rows
+from daemon.store.reading import read_journal
+from daemon.store.rows import read_rows
 from tests.support.broker import Mosquitto, Subscriber, broker_gone
 from tests.support.host import Host
 from tests.support.station import kill_after

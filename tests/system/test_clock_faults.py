@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from daemon.events import Noticed
-from daemon.store.reading import read_journal, read_rows
+from daemon.store.reading import read_journal
+from daemon.store.rows import read_rows
 from daemon.stored import stored_event
 from tests.support.host import Host, stopped
 

@@ -12,7 +12,7 @@ import pytest
 from daemon.deciding.preflight import PREFLIGHT
 from daemon.deciding.resuming import RECOVERY
 from daemon.reader import RunData, read_run
-from daemon.store.reading import read_rows
+from daemon.store.rows import read_rows
 from drivers.roles import POWER_TOLERANCE
 from tests.support.command_line import CommandLine
 from tests.support.station import Station, kill_after

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from daemon.deciding.run_state import Phase
-from daemon.store.reading import read_rows
+from daemon.store.rows import read_rows
 from tests.support.host import Host
 from tests.support.small_disk import SmallDisk
 

@@ -13,7 +13,8 @@ from daemon.deciding.resuming import RECOVERY
 from daemon.events import PlanChanged, decode_event
 from daemon.export.files import export_run
 from daemon.reader import read_run
-from daemon.store.reading import read_journal, read_rows
+from daemon.store.reading import read_journal
+from daemon.store.rows import read_rows
 from tests.support.host import Host
 
 SLOW, PACE, FAST = 20.0, 200.0, 1500.0

@@ -10,7 +10,8 @@ import pytest
 from daemon.deciding.preflight import PREFLIGHT
 from daemon.deciding.resuming import RECOVERY
 from daemon.events import Noticed, decode_event
-from daemon.store.reading import read_journal, read_rows
+from daemon.store.reading import read_journal
+from daemon.store.rows import read_rows
 from tests.support.host import Host
 
 PACE, FAST = 60.0, 1500.0

@@ -15,7 +15,8 @@ from daemon.clock import BenchClock, ControlPort
 from daemon.compile import load_plan
 from daemon.deciding.run_state import Outcome, Run
 from daemon.events import SegmentRecord
-from daemon.service.placing import Placement, Sources, place_new
+from daemon.service.placing import Placement, place_new
+from daemon.service.sources import Sources
 from daemon.station.wiring import connect_rig, plan_on_rig
 from drivers.registry import potentiostat
 from tests.support.rigs import records_of

@@ -11,7 +11,7 @@ import pytest
 
 from daemon.deciding.run_state import Phase
 from daemon.results.result import read_result
-from daemon.store.reading import read_rows
+from daemon.store.rows import read_rows
 from tests.support.command_line import CommandLine, children_of
 
 CYCLING = """\

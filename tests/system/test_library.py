@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from daemon.store.reading import read_rows
+from daemon.store.rows import read_rows
 from daemon.store.run_file import RunFile
 from tests.support.command_line import CommandLine
 

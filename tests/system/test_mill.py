@@ -17,9 +17,10 @@ from daemon.compile import load_plan
 from daemon.deciding.run_state import Outcome, Run
 from daemon.events import SegmentRecord
 from daemon.running.mill_logger import MillStatus
-from daemon.service.placing import Placement, Sources, place_new
+from daemon.service.placing import Placement, place_new
+from daemon.service.sources import Sources
 from daemon.station.wiring import RigWiring, connect_rig, plan_on_rig
-from daemon.store.reading import read_rows
+from daemon.store.rows import read_rows
 from tests.support.command_line import CommandLine
 from tests.support.rigs import records_of
 

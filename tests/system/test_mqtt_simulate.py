@@ -6,7 +6,8 @@ import signal
 import pytest
 
 from daemon.publish.client import BrokerAddress
-from daemon.store.reading import read_header, read_rows
+from daemon.store.reading import read_header
+from daemon.store.rows import read_rows
 from daemon.store.run_file import RunFile
 from tests.support.broker import WITHIN_SECOND, Mosquitto, Subscriber, broker_gone
 from tests.support.command_line import SHORT_PROTOCOL

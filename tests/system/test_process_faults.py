@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from daemon.store.reading import read_rows
+from daemon.store.rows import read_rows
 from daemon.store.run_file import RunFile
 from tests.support.host import Host
 from tests.support.small_disk import SmallDisk

@@ -12,9 +12,10 @@ import pytest
 
 from daemon.crash_points import EXIT_CODE, VARIABLE
 from daemon.events import ChamberSet, decode_event
-from daemon.service.socket_api import SOCKET_NAME, RefusedByDaemonError, ask_daemon
-from daemon.store.reading import read_journal, read_rows
-from tests.support.host import ROLES, Host
+from daemon.service.asking import SOCKET_NAME, RefusedByDaemonError, ask_daemon
+from daemon.store.reading import read_journal
+from daemon.store.rows import read_rows
+from tests.support.host import Host
 from tests.support.station import CELL
 
 HEAD = "window: {lower_voltage_V: 2.0, upper_voltage_V: 3.7, vs: Li-In}\nmethod:\n"
@@ -39,17 +40,7 @@ def make_host(tmp_path) -> Iterator[Callable[..., Host]]:
         host = Host(tmp_path, pace=pace, bench_file="single.yaml", rigs={})
         hosts.append(host)
         host.start_bench()
-        address = {name: cable["address"] for name, cable in host.hello["cables"].items()}
-        rigs = "".join(
-            f'  {rig}:\n    {role}: {{{ROLES[role]}, address: "{address[role]}"}}\n    chamber: {{shared: oven1}}\n'
-            for rig, role in BESIDE.items()
-        )
-        (tmp_path / "station.yaml").write_text(
-            f"site: lab\nstation: tested\ndata: {host.data}\nsupervise_every_s: 10\n"
-            f'bench: {{control: "{host.hello["control"]}", on_owner_lost: freeze, pace: {pace:g}}}\n'
-            f'shared:\n  oven1:\n    chamber: {{{ROLES["chamber"]}, address: "{address["chamber"]}"}}\n'
-            f"rigs:\n{rigs}{warn_at}"
-        )
+        host.write_station_with_oven(BESIDE, warn_at)
         return host
 
     yield make

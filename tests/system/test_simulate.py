@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from daemon.store.reading import read_rows
+from daemon.store.rows import read_rows
 from tests.support.command_line import SHORT_PROTOCOL, CommandLine
 
 PAPER_MAH_G = {0.1: 197.0, 0.3: 176.0, 0.5: 167.0, 1.0: 144.0, 2.0: 112.0}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from daemon.store.reading import read_rows
+from daemon.store.rows import read_rows
 
 HEAD = "window: {lower_voltage_V: 2.0, upper_voltage_V: 3.7, vs: Li-In}\nmethod:\n"
 REST = HEAD + "  - {step: open_circuit_voltage, id: rest, until_time: 6 s}\n"

@@ -8,7 +8,7 @@ import pytest
 from daemon.clock import AWAY_SECOND, MonotonicClock
 from daemon.deciding.run_state import Outcome
 from daemon.events import Noticed
-from daemon.store.reading import read_rows
+from daemon.store.rows import read_rows
 from drivers.roles import LoadStatus
 from tests.support.instruments import JumpingClock, ScriptedLoadCell, ScriptedThermometer
 from tests.support.plans import plan, rest

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from daemon.running.loggers import RECONNECT_EVERY_SECOND, SILENT_AFTER_SECOND
-from daemon.store.reading import read_rows
+from daemon.store.rows import read_rows
 from drivers.errors import LinkLostError
 from drivers.roles import ChamberLook, LoadBlock, LoadStatus
 from tests.support.instruments import ScriptedChamber, ScriptedLoadCell, ScriptedThermometer

@@ -11,7 +11,7 @@ from daemon.events import ChamberSet, InstrumentFailed
 from daemon.plan import Equilibration
 from daemon.rows.pressure import surface_pressure_pa
 from daemon.running.link import PATIENT_WAITS_SECOND
-from daemon.store.reading import read_rows
+from daemon.store.rows import read_rows
 from drivers.roles import LoadStatus
 from tests.support.instruments import (
     LINK_LOST,

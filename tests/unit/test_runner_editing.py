@@ -12,9 +12,9 @@ from daemon.plan import Plan
 from daemon.recover import unfinished_runs
 from daemon.results.result import read_result
 from daemon.running.asked_edit import CHANGED_MEANWHILE, AskedEdit, EditRefusedError
-from daemon.service.placing import Sources
 from daemon.service.proposing import proposal
 from daemon.service.reopening import ended_run, reopen
+from daemon.service.sources import Sources
 from daemon.store.reading import read_header
 from daemon.stored import plan_in_force
 from drivers.errors import WrongInstrumentError

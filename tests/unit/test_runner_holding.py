@@ -12,7 +12,7 @@ from daemon.events import LinkChanged, MadeSafe, Noticed, PauseRequested, Resume
 from daemon.plan import Equilibration, LinkLoss, Plan
 from daemon.runner import Wish
 from daemon.store.errors import StoreError
-from daemon.store.reading import read_rows
+from daemon.store.rows import read_rows
 from drivers.errors import WrongInstrumentError
 from tests.support.instruments import LINK_LOST, REFUSED, JumpingClock, ScriptedDevice, ScriptedThermometer
 from tests.support.plans import charge, discharge, equilibrate, interlock, loop, plan, rest

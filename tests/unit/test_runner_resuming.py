@@ -16,7 +16,7 @@ import pytest
 from daemon.deciding.run_state import Outcome, Phase, Run
 from daemon.events import SegmentRecord
 from daemon.plan import Equilibration, Plan
-from daemon.store.reading import read_rows
+from daemon.store.rows import read_rows
 from tests.support.instruments import NO_REPLY, REFUSED, JumpingClock, ScriptedDevice, ScriptedThermometer
 from tests.support.plans import charge, discharge, equilibrate, interlock, loop, plan, rest
 from tests.support.rigs import (

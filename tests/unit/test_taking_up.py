@@ -14,7 +14,8 @@ from daemon.recover import LeftRun, check_same_instruments, left_run, rig_of, un
 from daemon.results.result import read_result
 from daemon.rig import Rig
 from daemon.rows.pressure import PressureCalibration
-from daemon.service.placing import Placement, Sources, place_left, place_new
+from daemon.service.placing import Placement, place_left, place_new
+from daemon.service.sources import Sources
 from daemon.store.errors import StoreError
 from daemon.store.reading import read_header
 from daemon.store.records import RUN_FILE_NAME, RunHeader, checksum

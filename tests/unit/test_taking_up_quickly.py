@@ -8,7 +8,8 @@ import pytest
 from daemon.engine import ENGINE_VERSION
 from daemon.recover import left_run
 from daemon.store.errors import StoreError
-from daemon.store.reading import read_journal, read_rows
+from daemon.store.reading import read_journal
+from daemon.store.rows import read_rows
 from daemon.store.run_file import RunFile
 from tests.support.stand_in_run import StandInRun
 

@@ -15,7 +15,8 @@ from daemon.results.calibration_facts import calibration_facts, has_expired
 from daemon.results.run_metadata import run_metadata
 from daemon.rig import Rig
 from daemon.rows.pressure import PressureCalibration
-from daemon.service.placing import Placement, Sources, place_left, place_new
+from daemon.service.placing import Placement, place_left, place_new
+from daemon.service.sources import Sources
 from daemon.store.records import RunHeader
 from drivers.errors import WrongInstrumentError
 from drivers.roles import Identity

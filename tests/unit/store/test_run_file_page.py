@@ -8,8 +8,8 @@ import pytest
 
 from daemon.events import Event
 from daemon.store.blocks import CELL_SCHEMA
-from daemon.store.reading import read_rows
 from daemon.store.records import SCHEMA_VERSION, TABLES
+from daemon.store.rows import read_rows
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "run-file.md").read_text(encoding="utf-8")
 

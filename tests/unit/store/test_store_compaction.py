@@ -6,7 +6,8 @@ import pytest
 
 from daemon.store import blocks, compaction
 from daemon.store.errors import StoreError
-from daemon.store.reading import read_journal, read_rows, read_segments
+from daemon.store.reading import read_journal
+from daemon.store.rows import read_rows, read_segments
 from daemon.store.run_file import RunFile
 
 

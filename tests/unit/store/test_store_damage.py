@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from daemon.store.errors import StoreError
-from daemon.store.reading import last_seq, read_header, read_journal, read_rows, read_snapshot
+from daemon.store.reading import last_seq, read_header, read_journal, read_snapshot
+from daemon.store.rows import read_rows
 from daemon.store.run_file import RunFile
 
 COMMITS = 30

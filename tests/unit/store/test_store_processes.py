@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from daemon.store.reading import read_journal, read_rows, read_snapshot
+from daemon.store.reading import read_journal, read_snapshot
+from daemon.store.rows import read_rows
 from daemon.store.run_file import RunFile
 
 WRITER = Path(__file__).with_name("store_writer.py")

@@ -9,7 +9,8 @@ import pytest
 
 from daemon.store import reading
 from daemon.store.errors import StoreError
-from daemon.store.reading import last_seq, read_journal, read_rows, read_snapshot
+from daemon.store.reading import last_seq, read_journal, read_snapshot
+from daemon.store.rows import read_rows
 
 
 @pytest.fixture

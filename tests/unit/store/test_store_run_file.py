@@ -8,8 +8,9 @@ import pytest
 
 from daemon.store.blocks import Block, StreamSchema
 from daemon.store.errors import StoreError
-from daemon.store.reading import last_seq, read_header, read_journal, read_rows, read_snapshot
+from daemon.store.reading import last_seq, read_header, read_journal, read_snapshot
 from daemon.store.records import SCHEMA_VERSION, Snapshot, checksum
+from daemon.store.rows import read_rows
 from daemon.store.run_file import RunFile
 
 
