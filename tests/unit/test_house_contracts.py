@@ -40,6 +40,7 @@ PLANTS = (
     Plant(PURE, "drivers/keithley/codec.py", "import time", "drivers.keithley.codec is not allowed to import time"),
     Plant(PURE, "protocols/units.py", "import random", "protocols is not allowed to import random"),
     Plant(CIRCLES, "daemon/plan.py", "import daemon.engine", "No cycles are allowed in daemon."),
+    Plant(CIRCLES, "daemon/rows/cell_rows.py", "import daemon.rows.gaps", "No cycles are allowed in daemon.rows."),
 )
 
 
