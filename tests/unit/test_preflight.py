@@ -11,10 +11,10 @@ from daemon.deciding.preflight import PREFLIGHT_SECOND
 from daemon.deciding.run_state import Outcome, Phase, Run
 from daemon.engine import advance
 from daemon.events import (
+    ChamberSet,
     Effect,
     Event,
     MadeSafe,
-    PauseRequested,
     ResumeRequested,
     RunStarted,
     SegmentEnded,
@@ -28,7 +28,7 @@ from daemon.rig import program_for
 from daemon.running.intake import cell_rows
 from drivers.roles import ReadingBlock
 from protocols.settings import Safety
-from tests.support.plans import charge, discharge, equilibrate, plan, rest, wait
+from tests.support.plans import charge, discharge, equilibrate, plan, rest, setting, wait
 
 GOOD_VOLT = 2.6
 UNREAD = float("nan")
@@ -151,12 +151,11 @@ def test_a_wait_with_the_relay_open_tells_nothing() -> None:
     assert story.asked == ["wait", "push/preflight"]
 
 
-def test_a_rest_that_ended_long_ago_tells_nothing() -> None:
-    story = Story(rest(), timed())
-    story.happen(PauseRequested(by="someone", after="step"))
-    story.live(GOOD_VOLT).hold()
-    story.happen(ResumeRequested(by="someone"), 61.0)
-    assert story.asked == ["rest", "push/preflight"]
+@pytest.mark.parametrize(("second", "next_asked"), [(59.0, "push"), (61.0, "push/preflight")])
+def test_a_rest_that_ended_long_ago_tells_nothing(second: float, next_asked: str) -> None:
+    story = Story(rest(), setting(), timed()).live(GOOD_VOLT)
+    story.happen(ChamberSet(temperature_celsius=55.0), second)
+    assert story.asked == ["rest", next_asked]
 
 
 @pytest.mark.parametrize("after_second", [1.0, 300.0])
