@@ -11,9 +11,11 @@ from typing import Any
 
 from simulators.adam_4015 import Adam4015, Probe, jig_probe
 from simulators.bench import Bench
-from simulators.bench_file import BenchFile, CellSection, LoadedBenchFile
+from simulators.bench_file import AnyBenchFile, LoadedBenchFile
 from simulators.cable import Cable
 from simulators.cell import PRESETS, PressCell, vary
+from simulators.cell_sections import CellSection, JigContents
+from simulators.chamber_air import AirAround
 from simulators.chillers import make_chiller
 from simulators.device import SECOND_NS, Device
 from simulators.espec import EspecChamber
@@ -28,12 +30,13 @@ from simulators.instrument_sections import (
     PtyTransport,
     ThermometerSection,
 )
+from simulators.jig import Jig
 from simulators.keithley import KeithleySMU
 from simulators.keithley.dummy import DummyResistor
 from simulators.laboratory import Laboratory
 from simulators.lakeshore import LakeShore218
 from simulators.load_cells import make_load_cell
-from simulators.log import BenchLog
+from simulators.log import BenchLog, CellLog
 from simulators.mills import make_mill_drive
 from simulators.pty_cable import PtyCable
 from simulators.serve import DeadSocketPort, TcpCable
@@ -125,59 +128,91 @@ def assemble(loaded: LoadedBenchFile, log: BenchLog, utc_second: float) -> Assem
     """
     content = loaded.content
     start_second = int(content.utc_start.timestamp() if content.utc_start else utc_second)
-    cell, ear = make_cell(content.cell), Ear()
-    log.write(cell.now_ns, "start", **_start_fields(loaded, start_second))
-    instruments = _Instruments(content, cell, start_second, ear)
-    witness = Witness(cell, log, _window(content))
-    bench = Bench(cell, instruments.driving, instruments.others, witness, log, surrounding=instruments.surrounding)
+    ear = Ear()
+    log.write(0, "start", **_start_fields(loaded, start_second))
+    instruments = _Instruments(content, start_second, ear)
+    jigs = [instruments.jig(jig, log, _window(content)) for jig in content.jigs]
+    bench = Bench(jigs, log, surrounding=instruments.surrounding, shared=instruments.shared)
     bench.log_readings = content.log_readings
-    if instruments.driving is not None:
-        instruments.driving.instrument.tells_readings = content.log_readings
     ear.tell(bench)
     cables = _Cables(bench)
-    for section in content.instruments:
+    for section in content.all_instruments:
         cables.lay(section)
-    if instruments.driving is not None:
-        sections = (section for section in content.instruments if isinstance(section, PotentiostatSection))
-        cables.connect(instruments.driving, next(sections).transport.vxi11_port)
+    for smu, section in instruments.driving:
+        smu.instrument.tells_readings = content.log_readings
+        cables.connect(smu, section.transport.vxi11_port)
     laboratory = Laboratory(
         name=content.name,
         seed=content.seed,
         utc_start_ns=start_second * SECOND_NS,
         bench=bench,
         cables=cables.by_name,
-        models={section.name: section.model for section in content.instruments},
+        models={section.name: section.model for section in content.all_instruments},
+        cells={section.name: jig.name for jig in content.jigs if jig.name for section in jig.instruments},
     )
     return Assembly(laboratory, tuple(cables.side_ports), cables.folder)
 
 
 class _Instruments:
-    """The simulated instruments of a bench, by what they do to the cell."""
+    """The simulated cells and instruments of a bench, by what they do to each other."""
 
-    def __init__(self, content: BenchFile, cell: PressCell, utc_start_second: int, ear: Ear) -> None:
-        self.driving: KeithleySMU | None = None
-        self.others: list[Device] = []
+    def __init__(self, content: AnyBenchFile, utc_start_second: int, ear: Ear) -> None:
+        self.driving: list[tuple[KeithleySMU, PotentiostatSection]] = []
         self.surrounding: list[Device] = []
-        chamber: AnyChamber | None = None
-        for section in content.instruments:
+        self.shared: list[Device] = []
+        self._content = content
+        self._start_second = utc_start_second
+        self._ear = ear
+        self._cells = {jig.name: make_cell(jig.cell) for jig in content.jigs}
+        self._air = AirAround(list(self._cells.values()))
+        self._chamber: AnyChamber | None = None
+        for section in content.all_instruments:
             if isinstance(section, ChamberSection):
-                chamber = _make_chamber(section, cell, content, utc_start_second)
-                self.surrounding.append(chamber)
-        for section in content.instruments:
+                self._chamber = _make_chamber(section, self._air, content, utc_start_second)
+                self.surrounding.append(self._chamber)
+        for section in content.shared:
+            if isinstance(section, ThermometerSection):
+                self.shared.append(self._thermometer(section))
+
+    def jig(self, contents: JigContents, log: BenchLog, window: Window | None) -> Jig:
+        """A cell with its own instruments, which are made now."""
+        cell, others = self._cells[contents.name], self._others(contents)
+        driving: KeithleySMU | None = None
+        for section in contents.instruments:
             match section:
                 case PotentiostatSection():
-                    self.driving = _make_potentiostat(section, cell, content.seed, utc_start_second, ear)
+                    driving = _make_potentiostat(section, cell, self._content.seed, self._start_second, self._ear)
+                    self.driving.append((driving, section))
+                case MillDriveSection():
+                    drive = make_mill_drive(section, others)
+                    drive.on_change = self._ear.of(section.name)
+                    self.surrounding.append(drive)
+        lines = CellLog(log, contents.name) if contents.name else log
+        return Jig(cell, driving, others, Witness(cell, lines, window), lines, name=contents.name)
+
+    def _others(self, contents: JigContents) -> list[Device]:
+        cell, content, made = self._cells[contents.name], self._content, list[Device]()
+        for section in contents.instruments:
+            match section:
                 case LoadCellSection():
-                    self.others.append(make_load_cell(section, cell, seed=content.seed, noise=content.noise))
+                    made.append(make_load_cell(section, cell, seed=content.seed, noise=content.noise))
                 case ChillerSection():
-                    self.others.append(make_chiller(section))
+                    chiller = make_chiller(section)
+                    chiller.circulator.on_change = self._ear.of(section.name)
+                    made.append(chiller)
                 case ThermometerSection():
-                    self.others.append(_make_thermometer(section, cell, chamber, content))
-        mills = (section for section in content.instruments if isinstance(section, MillDriveSection))
-        for section in mills:
-            drive = make_mill_drive(section, self.others)
-            drive.on_change = ear.of(section.name)
-            self.surrounding.append(drive)
+                    made.append(self._thermometer(section, contents.name))
+        return made
+
+    def _thermometer(self, section: ThermometerSection, cell_name: str = "") -> Adam4015 | LakeShore218:
+        air_celsius_at = self._chamber.air_celsius_at if self._chamber else lambda _: self._air.chamber_celsius
+        probes = {
+            probe.channel: jig_probe(self._cells[probe.cell_name or cell_name], probe.offset_K)
+            if probe.place == "jig"
+            else Probe(air_celsius_at, probe.offset_K)
+            for probe in section.probes
+        }
+        return _make_thermometer(section, probes, self._content)
 
 
 class _Bus:
@@ -240,7 +275,7 @@ class _Cables:
         """Let late replies go to who asked last, and lay VXI-11 beside the cable. Raises OSError: its port is taken."""
         cable = self.by_name[smu.name]
         links = self._links[smu.name] = Links(_Bus(smu, self._bench))
-        smu.emit = lambda data: None if links.emit(data) else cable.emit([(self._bench.now_ns, data)])
+        smu.emit = lambda data: None if links.emit(data) else cable.emit([(self._bench.time_of(smu.name), data)])
         if vxi11_port is not None:
             self.side_ports.append(Vxi11Port(links, vxi11_port))
 
@@ -283,15 +318,8 @@ def _make_potentiostat(
 
 
 def _make_thermometer(
-    section: ThermometerSection, cell: PressCell, chamber: AnyChamber | None, content: BenchFile
+    section: ThermometerSection, probes: dict[int, Probe], content: AnyBenchFile
 ) -> Adam4015 | LakeShore218:
-    air_celsius_at = chamber.air_celsius_at if chamber else lambda _: cell.chamber_celsius
-    probes = {
-        probe.channel: jig_probe(cell, probe.offset_K)
-        if probe.place == "jig"
-        else Probe(air_celsius_at, probe.offset_K)
-        for probe in section.probes
-    }
     noise_kelvin = section.noise_K if content.noise else 0.0
     if section.model == "lakeshore_218":
         return LakeShore218(
@@ -314,14 +342,14 @@ def _make_thermometer(
     )
 
 
-def _make_chamber(section: ChamberSection, cell: PressCell, content: BenchFile, utc_start_second: int) -> AnyChamber:
+def _make_chamber(section: ChamberSection, air: AirAround, content: AnyBenchFile, utc_start_second: int) -> AnyChamber:
     said = section.setpoint_temperature_C
-    setpoint_celsius = cell.chamber_celsius if said is None else said
+    setpoint_celsius = air.chamber_celsius if said is None else said
     if section.model == "votsch":
         return VotschChamber(
             section.name,
-            cell,
-            air_celsius=cell.chamber_celsius,
+            air,
+            air_celsius=air.chamber_celsius,
             setpoint_celsius=setpoint_celsius,
             high_limit_celsius=section.high_limit_temperature_C,
             low_limit_celsius=section.low_limit_temperature_C,
@@ -332,8 +360,8 @@ def _make_chamber(section: ChamberSection, cell: PressCell, content: BenchFile, 
         )
     return EspecChamber(
         section.name,
-        cell,
-        air_celsius=cell.chamber_celsius,
+        air,
+        air_celsius=air.chamber_celsius,
         setpoint_celsius=setpoint_celsius,
         high_limit_celsius=section.high_limit_temperature_C,
         low_limit_celsius=section.low_limit_temperature_C,
@@ -344,7 +372,7 @@ def _make_chamber(section: ChamberSection, cell: PressCell, content: BenchFile, 
     )
 
 
-def _window(content: BenchFile) -> Window | None:
+def _window(content: AnyBenchFile) -> Window | None:
     window = content.window
     return None if window is None else Window(window.lower_voltage_V, window.upper_voltage_V)
 
@@ -355,7 +383,7 @@ def _start_fields(loaded: LoadedBenchFile, start_second: int) -> dict[str, Any]:
         "bench_file_sha256": loaded.sha256,
         "seed": loaded.content.seed,
         "utc_start": datetime.fromtimestamp(start_second, UTC).isoformat(),
-        "cell": loaded.content.cell.model_dump(mode="json", exclude_none=True),
-        "instruments": [section.model_dump(mode="json") for section in loaded.content.instruments],
+        **loaded.content.cells_said,
+        "instruments": [section.model_dump(mode="json") for section in loaded.content.all_instruments],
         "versions": {name: version(name) for name in ("presscell", "numpy")} | {"python": platform.python_version()},
     }

@@ -63,6 +63,11 @@ class Bath:
         self._now_ns = 0
 
     @property
+    def now_ns(self) -> int:
+        """Bench time up to which it has gone."""
+        return self._now_ns
+
+    @property
     def bath_celsius(self) -> float:
         """The temperature of the liquid."""
         return self._celsius

@@ -6,16 +6,26 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationError, create_model, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from simulators.cell_parameters import CellParameters
+from simulators.cell_sections import (
+    CellOverrides,
+    CellSection,
+    JigContents,
+    JigSection,
+    SharedSection,
+    SharedThermometerSection,
+    check_wiring,
+    said_twice,
+)
 from simulators.instrument_sections import (
     SECTIONS_BY_TAG,
+    AnySection,
     BathSection,
     BuildSection,
     Celsius,
@@ -51,29 +61,8 @@ class Window(Strict):
         return self
 
 
-_OVERRIDES: dict[str, Any] = {field.name: (float | None, None) for field in dataclasses.fields(CellParameters)}
-CellOverrides = create_model("CellOverrides", __base__=Strict, **_OVERRIDES)
-"""Any of the cell's parameters, by its name in `CellParameters`."""
-
-
-class CellSection(Strict):
-    """The cell and the jig it is in."""
-
-    sample: Literal["BM-05", "bare"]
-    chamber_temperature_C: Celsius = 55.0
-    start_temperature_C: Celsius | None = None
-    torque_Nm: Annotated[float, Field(ge=0, le=50)] = 5.0
-    spread_seed: int | None = None
-    parameters: CellOverrides = CellOverrides()  # type: ignore[valid-type]
-
-    @property
-    def overrides(self) -> dict[str, float]:
-        """The parameters that are given, by name."""
-        return cast(Strict, self.parameters).model_dump(exclude_none=True)
-
-
-class BenchFile(Strict):
-    """A simulated laboratory."""
+class AnyBenchFile(Strict):
+    """What is said of every simulated laboratory, whether it has one cell or several."""
 
     name: Name
     seed: int = Field(default=1, ge=0)
@@ -81,21 +70,89 @@ class BenchFile(Strict):
     utc_start: datetime | None = None
     noise: bool = True
     log_readings: bool = False
-    cell: CellSection
     window: Window | None = None
+
+    @property
+    def jigs(self) -> tuple[JigContents, ...]:
+        """Its cells, each with its own instruments."""
+        raise NotImplementedError
+
+    @property
+    def shared(self) -> tuple[AnySection, ...]:
+        """The instruments that belong to no cell."""
+        return ()
+
+    @property
+    def all_instruments(self) -> tuple[AnySection, ...]:
+        """Those of the cells, and the shared ones after them."""
+        return (*(section for jig in self.jigs for section in jig.instruments), *self.shared)
+
+    @property
+    def cells_said(self) -> dict[str, Any]:
+        """What is said of the cells, as log fields."""
+        return {"cells": {jig.name: jig.cell.model_dump(mode="json", exclude_none=True) for jig in self.jigs}}
+
+
+class BenchFile(AnyBenchFile):
+    """A simulated laboratory with one cell."""
+
+    cell: CellSection
     instruments: Annotated[list[InstrumentSection], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _wiring_is_possible(self) -> "BenchFile":
-        names = [instrument.name for instrument in self.instruments]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"two instruments are called {', '.join(twice)}; give each a name of its own")
-        roles = [instrument.role for instrument in self.instruments]
-        twice = sorted({role for role in roles if roles.count(role) > 1})
-        if twice:
-            raise ValueError(f"two instruments are the {twice[0]} of one cell; leave one")
+        check_wiring(self.instruments)
         return self
+
+    @property
+    def jigs(self) -> tuple[JigContents, ...]:
+        """Its one cell, which needs no name."""
+        return (JigContents("", self.cell, tuple(self.instruments)),)
+
+    @property
+    def cells_said(self) -> dict[str, Any]:
+        """What is said of the cell."""
+        return {"cell": self.cell.model_dump(mode="json", exclude_none=True)}
+
+
+class SharedBenchFile(AnyBenchFile):
+    """A simulated laboratory with several cells in one air: of one chamber, if it has one."""
+
+    chamber_temperature_C: Celsius = 55.0
+    cells: Annotated[list[JigSection], Field(min_length=1)]
+    instruments: list[SharedSection] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _wiring_is_possible(self) -> "SharedBenchFile":
+        names = [cell.name for cell in self.cells]
+        if twice := said_twice(names):
+            raise ValueError(f"two cells are called {twice[0]}; give each a name of its own")
+        if twice := said_twice([instrument.name for instrument in self.instruments]):
+            raise ValueError(f"two instruments are called {twice[0]}; give each a name of its own")
+        if said_twice([instrument.role for instrument in self.instruments if instrument.role == "chamber"]):
+            raise ValueError("two instruments are the chamber of one air; leave one")
+        numbers = [one.serial_number for one in self.all_instruments if isinstance(one, PotentiostatSection)]
+        if twice := said_twice(numbers):
+            raise ValueError(f"two potentiostats have the serial number {twice[0]}; give each its own")
+        for thermometer in self.instruments:
+            if isinstance(thermometer, SharedThermometerSection):
+                thermometer.check_cells(names)
+        return self
+
+    @property
+    def jigs(self) -> tuple[JigContents, ...]:
+        """Its cells. Their instruments have the cell's name before their own."""
+        return tuple(cell.contents(self.chamber_temperature_C) for cell in self.cells)
+
+    @property
+    def shared(self) -> tuple[AnySection, ...]:
+        """See `AnyBenchFile`."""
+        return tuple(self.instruments)
+
+
+def _kind_of(plain: object) -> type[BenchFile | SharedBenchFile]:
+    """What a file must be, by whether it tells of a cell or of cells."""
+    return SharedBenchFile if isinstance(plain, dict) and "cells" in plain else BenchFile
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +183,7 @@ class BenchFileError(Exception):
 class LoadedBenchFile:
     """What a bench file says, and the SHA-256 of its text."""
 
-    content: BenchFile
+    content: BenchFile | SharedBenchFile
     sha256: str
 
 
@@ -141,7 +198,7 @@ def load_bench_file(path: Path) -> LoadedBenchFile:
     return LoadedBenchFile(read_bench(text, str(path)), hashlib.sha256(text).hexdigest())
 
 
-def read_bench(text: bytes, file: str) -> BenchFile:
+def read_bench(text: bytes, file: str) -> BenchFile | SharedBenchFile:
     """Read the text of a bench file; `file` is what problems call it. Raises BenchFileError."""
     try:
         document = YAML(typ="rt").load(text.decode())
@@ -155,7 +212,7 @@ def read_bench(text: bytes, file: str) -> BenchFile:
     places: Places = {(): ((1, 1), (1, 1))}
     plain = _plain(document, (), places)
     try:
-        return BenchFile.model_validate(plain)
+        return _kind_of(plain).model_validate(plain)
     except ValidationError as error:
         problems = [_problem(file, dict(details), places) for details in error.errors()]
         raise BenchFileError(sorted(problems, key=lambda problem: problem.place)) from None
@@ -248,6 +305,7 @@ def _fields_beside(keys: Keys) -> list[str]:
     sections: dict[str, type[BaseModel]] = {
         **SECTIONS_BY_TAG,
         "cell": CellSection,
+        "cells": JigSection,
         "parameters": CellOverrides,
         "window": Window,
         "transport": TcpTransport,
@@ -260,7 +318,9 @@ def _fields_beside(keys: Keys) -> list[str]:
         "cooling": CoolingSection,
     }
     above = [key for key in keys[:-1] if isinstance(key, str)]
-    return list((sections[above[-1]] if above else BenchFile).model_fields)
+    if not above:
+        return [name for name in {**BenchFile.model_fields, **SharedBenchFile.model_fields} if name != keys[-1]]
+    return list(sections[above[-1]].model_fields)
 
 
 def _suggestion(name: str, known: Sequence[str]) -> str:

@@ -1,7 +1,9 @@
 """The air of a temperature chamber, which is the surroundings of the cell in it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from simulators.device import SECOND_NS, CellSurroundings
 from simulators.noise import uniform
@@ -11,6 +13,15 @@ STEP_NS = 10 * SECOND_NS
 
 AT_REST_KELVIN = 0.01
 """So near its goal, the air has arrived."""
+
+
+class CellInAir(CellSurroundings, Protocol):
+    """A cell that feels the air around its jig."""
+
+    @property
+    def chamber_celsius(self) -> float:
+        """The temperature of that air."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +48,23 @@ class ChamberBuild:
         rates = (self.heating_kelvin_per_minute, self.cooling_kelvin_per_minute)
         if min(*rates, self.approach_second, self.idle_second, self.ripple_second) <= 0:
             raise ValueError("the rates and times of a chamber must be above 0")
+
+
+class AirAround:
+    """The one air around some cells: it fits `CellSurroundings`. All are in the air of the first to begin with."""
+
+    def __init__(self, cells: Sequence[CellInAir]) -> None:
+        self._cells = tuple(cells)
+
+    @property
+    def chamber_celsius(self) -> float:
+        """Its temperature."""
+        return self._cells[0].chamber_celsius
+
+    def set_chamber_celsius(self, temperature_celsius: float) -> None:
+        """See `CellSurroundings`."""
+        for cell in self._cells:
+            cell.set_chamber_celsius(temperature_celsius)
 
 
 class ChamberAir:

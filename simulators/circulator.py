@@ -1,6 +1,7 @@
 """What a circulator is behind its dialect: a bath, a setpoint, a switch, and what can be wrong with them."""
 
 from collections.abc import Callable
+from typing import Any
 
 from simulators.bath import Bath
 
@@ -10,7 +11,7 @@ class Circulator:
 
     `silent`: its interface neither hears nor speaks. `low_level` and `alarm_codes`, which are the maker's, stop it for
     as long as they last. `by_hand`: it was taken over at its panel. `external_celsius_at` is what a probe in that which
-    is cooled feels at a bench time, None without a probe.
+    is cooled feels at a bench time, None without a probe. `on_change` hears of another setpoint, and of a start or end.
     """
 
     def __init__(
@@ -30,7 +31,9 @@ class Circulator:
         self.alarm_codes: tuple[int, ...] = ()
         self.probe_is_broken = False
         self.by_hand = False
+        self.on_change: Callable[[str, dict[str, Any]], None] = lambda kind, details: None  # noqa: ARG005
         self._was_on: bool | None = None
+        self._told = self._state
 
     @property
     def has_fault(self) -> bool:
@@ -50,7 +53,19 @@ class Circulator:
 
     def run_to(self, limit_ns: int) -> None:
         """Let time go on with everything as it is."""
+        self._tell_change()
         self.bath.run_to(limit_ns, self.setpoint_celsius if self.runs else None)
+
+    def _tell_change(self) -> None:
+        """Tell what it does from now on, if that is something else than was told last."""
+        if self._state != self._told:
+            self._told = setpoint_celsius, runs = self._state
+            said = {"setpoint_celsius": setpoint_celsius, "runs": runs, "bath_celsius": self.bath.bath_celsius}
+            self.on_change("chiller", {"time_ns": self.bath.now_ns, **said})
+
+    @property
+    def _state(self) -> tuple[float, bool]:
+        return self.setpoint_celsius, self.runs
 
     def switch_off(self) -> None:
         """Somebody switches it off at its panel."""

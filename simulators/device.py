@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +76,8 @@ class Device(Protocol):
     The bench moves time as follows, and every instrument sees the same times: it asks those that change the cell's
     surroundings `run_to`, then the one that drives its current, each for the earliest answer so far, lets the others
     run to what came out, brings the cell there, and calls `settle` on all. Surroundings are asked for a stop that the
-    driving instrument may then undercut: their `run_to` changes nothing.
+    driving instrument may then undercut: their `run_to` changes nothing. A driving instrument that has come to its
+    limit may be asked for a later one before anything else has moved.
     """
 
     name: str
@@ -104,6 +105,20 @@ class Device(Protocol):
 
     def power_cycle(self, now_ns: int) -> None:
         """Lose power and come back with the settings and losses of a real one; the output is off."""
+        ...
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """A driving instrument that can tell how long it goes on as it does, so that others need not wait for it."""
+
+    def foresee(self, horizon_ns: int) -> None:
+        """Forget what was foreseen. Where `run_to` can, let it find out from now on how far it is sure, to here."""
+        ...
+
+    @property
+    def sure_ns(self) -> int:
+        """Before this time it neither changes the cell nor stops being busy, if nothing is changed for it."""
         ...
 
 

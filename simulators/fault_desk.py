@@ -67,7 +67,7 @@ class FaultDesk:
         try:
             self._begin(request)
         except FaultError as error:
-            self._laboratory.bench.write("fault_refused", why=str(error), **_given(request))
+            self._laboratory.bench.write("fault_refused", about=request.cable, why=str(error), **_given(request))
 
     def _begin(self, request: Fault) -> None:
         bench, cable = self._laboratory.bench, self._laboratory.cables[request.cable]
@@ -85,7 +85,7 @@ class FaultDesk:
             )
         if request.kind == "heal":
             self._troubles.heal(device, bench.now_ns)
-        bench.write("fault", **_given(request))
+        bench.write("fault", about=request.cable, **_given(request))
         if request.for_second is not None:
             heal = Fault(id=request.id, cable=request.cable, kind="heal")
             self._appointments.make(

@@ -163,6 +163,11 @@ class ProbeSection(Strict):
     place: Literal["jig", "air"]
     offset_K: float = 0.0
 
+    @property
+    def cell_name(self) -> str:
+        """The cell whose jig it is in, where that must be said."""
+        return ""
+
 
 class ThermometerSection(Strict):
     """A module with Pt100s in the jig and in the air around it."""

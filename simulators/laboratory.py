@@ -1,7 +1,7 @@
 """A bench with its cables: all there is behind a control port."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from simulators.bench import Bench
@@ -14,7 +14,7 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True)
 class Laboratory:
-    """All there is behind a control port."""
+    """All there is behind a control port. `cells` names the cell of each cable, where a bench has several."""
 
     name: str
     seed: int
@@ -22,6 +22,7 @@ class Laboratory:
     bench: Bench
     cables: Mapping[str, Cable]
     models: Mapping[str, str]
+    cells: Mapping[str, str] = field(default_factory=dict)
 
     def hello(self) -> Answer:
         """What the bench says of itself."""
@@ -35,6 +36,7 @@ class Laboratory:
                     "transport": cable.transport,
                     "address": cable.address,
                     "model": self.models[name],
+                    **({"cell": self.cells[name]} if name in self.cells else {}),
                     "sent_total": cable.sent_total,
                     "received_total": cable.received_total,
                 }

@@ -14,7 +14,7 @@ TICK_SECOND = 0.02
 LAG_FORGIVEN_SECOND = 1.0
 """Real time a pace may be behind and still be caught up with; a longer pause is not made good."""
 
-QUICK_SECOND, SLOW_SECOND = 0.01, 0.04
+QUICK_SECOND, SLOW_SECOND = 0.02, 0.04
 """Real time a slice should take to compute: below, the next one is longer; above, shorter."""
 
 FIRST_CHUNK_NS = 60 * SECOND_NS
@@ -163,7 +163,8 @@ class Timekeeper:
                 movement.is_cable_full = True
                 break
             piece_ns = min(target_ns, self._bench.now_ns + reach_ns, self.appointments.next_ns)
-            self._endings += [(self._bench.now_ns, name) for name in self._bench.conduct(piece_ns)]
+            every_ns = SECOND_NS if movement.until_idle else movement.stop_every_ns
+            self._endings += self._bench.conduct(piece_ns, every_ns)
             self._deliver()
             self._keep_appointments()
             stopped_by = self._stop_early(movement)

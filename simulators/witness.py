@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.device import SECOND_NS, CellUnderTest
-from simulators.log import BenchLog
+from simulators.log import LogLines
 
 LOOK_EVERY_NS = SECOND_NS
 
@@ -48,7 +48,7 @@ class Witness:
     second moves it by less than 1 mV, except on the knee at the end of a discharge.
     """
 
-    def __init__(self, cell: CellUnderTest, log: BenchLog, window: Window | None) -> None:
+    def __init__(self, cell: CellUnderTest, log: LogLines, window: Window | None) -> None:
         self._cell = cell
         self._log = log
         self._window = window

@@ -54,6 +54,7 @@ class Instrument:
 
     `listener` hears of `output`, `limit`, `trigger_model` and `power`, each with `time_ns` and what has changed; with
     `tells_readings` also of the `readings` in the buffers a model has measured into, when it ends.
+    Below `horizon_ns` it looks how far it is sure to go on as it does, and has that in `sure_ns`.
     `relay_operations` counts openings and closings of the output relay. `ignore_output_off` is a fault: the output then
     stays on whatever is said.
     """
@@ -80,6 +81,7 @@ class Instrument:
         self.relay_operations = 0
         self.ignore_output_off = False
         self.tells_readings = False
+        self.horizon_ns = self.sure_ns = -1
         self.now_ns = cell.now_ns
         self._seed = seed
         self._utc_start_ns = utc_start_second * 1_000_000_000
@@ -450,6 +452,8 @@ class Instrument:
             model.step(stop_ns)
             if model.jumped_from:
                 self._leap(limit_ns)
+                if self.horizon_ns > limit_ns and self.sure_ns <= self.now_ns:
+                    self._foresee()
 
     def settle(self, now_ns: int) -> None:
         """Make the change that stopped `run_to`, if it is due now."""
@@ -472,21 +476,39 @@ class Instrument:
         count = bulk.passes_until(loop, self.now_ns, min(limit_ns, self._unlike_ns + 1))
         if count - spare < bulk.FEWEST_PASSES:
             return
-        now = model.snapshot()
-        if not loop.fits(now):
-            return
-        count = min(count, bulk.passes_allowed(loop, now, model, self.buffers))
-        change_ns = self.regulator.next_change_ns(self.now_ns, self.now_ns + count * loop.period_ns, limit_ns)
-        count = min(count, bulk.passes_until(loop, self.now_ns, change_ns))
+        count = self._passes_allowed(loop, count, limit_ns)
         if count - spare >= bulk.FEWEST_PASSES:
             self._leap_over(loop, count, spare)
 
-    def _leap_over(self, loop: Pass, count: int, spare: int) -> None:
-        model, width = self.trigger_model, len(loop.offsets_ns)
+    def _foresee(self) -> None:
+        """Find out for how many passes the loop that has just begun anew goes on, and change nothing."""
+        loop = self.trigger_model.known_loop()
+        if loop is None or self._starts_group:
+            return
+        count = bulk.passes_until(loop, self.now_ns, self.horizon_ns)
+        count = self._passes_allowed(loop, count, self.horizon_ns)
+        if count > 0:
+            self.sure_ns = self.now_ns + self._passes(loop, count)[1] * loop.period_ns
+
+    def _passes_allowed(self, loop: Pass, count: int, limit_ns: int) -> int:
+        """How many of so many passes from now on are like the known one, as far as that doesn't lie in readings."""
+        now = self.trigger_model.snapshot()
+        if not loop.fits(now):
+            return 0
+        count = min(count, bulk.passes_allowed(loop, now, self.trigger_model, self.buffers))
+        change_ns = self.regulator.next_change_ns(self.now_ns, self.now_ns + count * loop.period_ns, limit_ns)
+        return min(count, bulk.passes_until(loop, self.now_ns, change_ns))
+
+    def _passes(self, loop: Pass, count: int) -> tuple[Readings, int]:
+        """The readings of so many passes from now on, and how many of these take every branch as the known one did."""
         starts_ns = self.now_ns + loop.period_ns * np.arange(count, dtype=np.int64)
         times_ns = (starts_ns[:, np.newaxis] + np.array(loop.offsets_ns, dtype=np.int64)).ravel()
         made = self._readings(times_ns, self._volts(times_ns))
-        alike = bulk.like_passes(loop, made.reading.reshape(count, width), model)
+        return made, bulk.like_passes(loop, made.reading.reshape(count, len(loop.offsets_ns)), self.trigger_model)
+
+    def _leap_over(self, loop: Pass, count: int, spare: int) -> None:
+        model, width = self.trigger_model, len(loop.offsets_ns)
+        made, alike = self._passes(loop, count)
         if alike < count:
             self._unlike_ns = self.now_ns + alike * loop.period_ns
         done = alike - spare

@@ -145,6 +145,15 @@ class KeithleySMU:
         """Do all that happens before `limit_ns`, up to the next change of the cell's current or the end of a model."""
         return self.instrument.run_to(limit_ns)
 
+    def foresee(self, horizon_ns: int) -> None:
+        """See `Foreseeing`."""
+        self.instrument.horizon_ns, self.instrument.sure_ns = horizon_ns, -1
+
+    @property
+    def sure_ns(self) -> int:
+        """See `Foreseeing`."""
+        return self.instrument.sure_ns
+
     def settle(self, now_ns: int) -> None:
         """The cell is at `now_ns`: make the change that is due; after a model answer what was held back."""
         self.instrument.settle(now_ns)

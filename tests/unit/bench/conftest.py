@@ -20,6 +20,7 @@ from simulators.bench_file import LoadedBenchFile, read_bench
 from simulators.cell import PressCell
 from simulators.control import ControlPort, Laboratory
 from simulators.device import SECOND_NS, CellUnderTest
+from simulators.jig import Jig
 from simulators.log import BenchLog
 from simulators.owner import Ownership
 from simulators.pace import Timekeeper
@@ -123,7 +124,7 @@ def make_bench() -> MakeBench:
         log = BenchLog(text)
         cell = PressCell()
         source = TimedSource("source", cell)
-        bench = Bench(cell, source, [], Witness(cell, log, window), log)
+        bench = Bench([Jig(cell, source, [], Witness(cell, log, window), log)], log)
         source.heard = bench.hear
         return BenchUnderTest(bench, source, cell, text)
 

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.bench import Bench, BenchError
+from simulators.bench import Bench, Ending
 from simulators.cell import PressCell
 from simulators.device import SECOND_NS
+from simulators.jig import BenchError, Jig
 from simulators.log import BenchLog
 from simulators.witness import Window, Witness
 
@@ -45,7 +46,7 @@ def test_it_stops_at_the_moment_an_instrument_has_ended(make_bench):
     made = make_bench()
     made.bench.receive("source", b"RUN 0.001 90.25\n")
     assert made.bench.finished() == ()
-    assert made.bench.conduct(HOUR_NS) == ("source",)
+    assert made.bench.conduct(HOUR_NS) == (Ending(90_250_000_000, "source"),)
     assert made.bench.now_ns == 90_250_000_000
     assert not made.bench.busy
     assert made.bench.conduct(HOUR_NS) == ()
@@ -150,14 +151,14 @@ def test_an_instrument_that_goes_round_in_circles_is_found():
 
     cell, log = PressCell(), BenchLog(None)
     with pytest.raises(BenchError, match="stay at 0 ns"):
-        Bench(cell, Stuck(), [], Witness(cell, log, None), log).conduct(SECOND_NS)
+        Bench([Jig(cell, Stuck(), [], Witness(cell, log, None), log)], log).conduct(SECOND_NS)
 
 
 def test_only_one_instrument_drives_the_cell(make_bench):
     made = make_bench()
     other = type(made.source)("other", made.cell)
     log = BenchLog(None)
-    bench = Bench(made.cell, made.source, [other], Witness(made.cell, log, None), log)
+    bench = Bench([Jig(made.cell, made.source, [other], Witness(made.cell, log, None), log)], log)
     bench.receive("other", b"RUN 0.001 10\n")
     with pytest.raises(BenchError, match="other wants to change the cell"):
         bench.conduct(60 * SECOND_NS)

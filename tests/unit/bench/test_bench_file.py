@@ -77,10 +77,12 @@ ROLES = {
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_what_is_shipped_is_right_and_named_by_role(path):
-    instruments = load_bench_file(path).content.instruments
-    assert [instrument.name for instrument in instruments] == [instrument.role for instrument in instruments]
-    roles = {instrument.role for instrument in instruments}
-    assert roles == ROLES.get(path.stem, {"potentiostat", *BESIDE_THE_CELL})
+    content = load_bench_file(path).content
+    for jig in content.jigs:
+        instruments = (*jig.instruments, *content.shared)
+        assert [one.name.removeprefix(f"{jig.name}.") for one in instruments] == [one.role for one in instruments]
+        roles = {instrument.role for instrument in instruments}
+        assert roles == ROLES.get(path.stem, {"potentiostat", *BESIDE_THE_CELL})
 
 
 def test_a_cell_is_made_as_the_file_says():

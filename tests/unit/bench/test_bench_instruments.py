@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulators.assemble import assemble
-from simulators.bench import Bench, BenchError
+from simulators.bench import Bench
 from simulators.bench_file import LoadedBenchFile, read_bench
 from simulators.cell import PressCell
 from simulators.device import SECOND_NS
+from simulators.jig import BenchError, Jig
 from simulators.log import BenchLog
 from simulators.witness import Witness
 
@@ -175,6 +176,6 @@ def test_surroundings_that_answer_a_time_beyond_are_found():
             return limit_ns + 1
 
     cell, log = PressCell(), BenchLog(None)
-    bench = Bench(cell, None, [], Witness(cell, log, None), log, surrounding=[Hasty()])
+    bench = Bench([Jig(cell, None, [], Witness(cell, log, None), log)], log, surrounding=[Hasty()])
     with pytest.raises(BenchError, match="hasty answered"):
         bench.conduct(SECOND_NS)

@@ -72,7 +72,7 @@ async def test_every_make_of_load_cell_feels_the_same_cell(served_bench, driver)
             assert await made.stream.wait_received(sent, 10)
         block = await made.load_cell.read()
         newton = block.displayed[-1] * (1 if driver == "laumas.transmitter" else 9.80665)
-        cell = bench.assembly.bench._cell
+        cell = bench.assembly.bench.jigs[0].cell
         pascal = cell.forecast(np.array([cell.now_ns])).pressure_megapascal[0]
         assert newton == pytest.approx(pascal * math.pi * 25, rel=0.02)
         assert block.status[-1] == LoadStatus.STABLE
