@@ -5,7 +5,14 @@ from __future__ import annotations
 from daemon.bench_process import BenchProcess
 from daemon.mill.wiring import ChillerWiring, MillDriveWiring
 from daemon.rows.pressure import STANDARD_GRAVITY, PressureCalibration, area_of_die
-from daemon.station.wiring import ChamberWiring, LoadCellWiring, PotentiostatWiring, RigWiring, ThermometerWiring
+from daemon.station.wiring import (
+    ChamberWiring,
+    LoadCellWiring,
+    MissingRoleError,
+    PotentiostatWiring,
+    RigWiring,
+    ThermometerWiring,
+)
 from drivers.and_weighing.codec import AndFormat
 from drivers.registry import (
     ChamberConnection,
@@ -40,7 +47,14 @@ SENSOR_CERTIFICATE = PressureCalibration(
 
 
 def wiring_of(bench: BenchProcess, potentiostat_driver: str) -> RigWiring:
-    """A rig of all instruments the bench has. They carry the names of their roles there."""
+    """A rig of all instruments the bench has. They carry the names of their roles there.
+
+    Raises:
+        MissingRoleError: the bench has several cells.
+    """
+    cells = sorted({str(cable["cell"]) for cable in bench.cables.values() if "cell" in cable})
+    if cells:
+        raise MissingRoleError(f"the bench has several cells, {', '.join(cells)}; a simulation runs on a bench of one")
     address = {role: str(cable["address"]) for role, cable in bench.cables.items()}
     return RigWiring(
         name="rig1",

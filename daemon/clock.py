@@ -271,6 +271,7 @@ class BenchClock:
         self._moving: asyncio.Task[None] | None = None
         self._cables: dict[str, StreamedCable] = {}
         self._names: dict[str, str] = {}
+        self._missed: set[str] = set()
         self.stop_every_second: float | None = 1.0
 
     @classmethod
@@ -395,8 +396,11 @@ class BenchClock:
 
     async def _await_cables(self, sent: dict[str, dict[str, Any]]) -> None:
         for name, cable in self._cables.items():
-            if not await cable.wait_received(sent[name]["sent_total"], CABLE_REAL_SECOND):
-                log.warning("what the bench sent on %s has not come within %g s", name, CABLE_REAL_SECOND)
+            if await cable.wait_received(sent[name]["sent_total"], CABLE_REAL_SECOND):
+                self._missed.discard(name)
+            elif name not in self._missed:
+                self._missed.add(name)
+                log.warning("what the bench sent on %s has not come: waited %g s, or closed", name, CABLE_REAL_SECOND)
             cable.stamp([(offset, second) for offset, second in sent[name]["marks"]])
 
     def _wake(self, up_to_second: float) -> None:

@@ -28,11 +28,12 @@ from daemon.compiling.mill_interlocks import mill_interlocks
 from daemon.compiling.resume_policy import link_loss, resume_policy
 from daemon.compiling.unexecuted import note_unexecuted
 from daemon.plan import CellFacts, Interlock, Plan
-from daemon.rows.readings import BATH_TEMPERATURE
+from daemon.rows.readings import AIR_TEMPERATURE, BATH_TEMPERATURE
 from drivers.roles import PotentiostatLimits
 from protocols import units
 from protocols.cell import Cell, CellFile, read_cell
 from protocols.errors import Path, Problem, ProblemsFound, errors_in, in_reading_order
+from protocols.guesses import SAME_BUT_FOR_A_SLIP, did_you_mean
 from protocols.protocol import CyclingProtocol, ProtocolFile, read_protocol, step_path
 from protocols.settings import Safety, Window
 from protocols.source import Findings
@@ -196,7 +197,7 @@ class _Compilation:
         if awaited - {BATH_TEMPERATURE} or bounds_jig or any(map(needs_temperature, limits)):
             yield "thermometer"
         roles = {draft.role for draft in drafts if isinstance(draft, SetDraft)}
-        if "chamber" in roles:
+        if "chamber" in roles or AIR_TEMPERATURE in awaited:
             yield "chamber"
         if BATH_TEMPERATURE in awaited or "chiller" in roles:
             yield "chiller"
@@ -252,6 +253,8 @@ class _Compilation:
             return
         what = f"the window is against {vs}; {self.cell_findings.source.file} measures against {reference.name}"
         hint = f"write the voltages against {reference.name}"
+        if did_you_mean(vs, [reference.name], SAME_BUT_FOR_A_SLIP):
+            hint = f"did you mean {reference.name}? Else {hint}"
         if reference.of is not None and vs.casefold() == reference.of.casefold():
             low_volt, high_volt = (
                 volt - reference.offset_V for volt in (window.lower_voltage_V, window.upper_voltage_V)

@@ -22,14 +22,18 @@ from daemon.deciding.interruptions import (
 from daemon.deciding.mill_resuming import goes_on_alone, left_alone
 from daemon.deciding.resuming import WHAT_TO_DO, Ask, Compared, Cut, Go, Recover, rest_of
 from daemon.deciding.run_state import Outcome, Phase, Run, SegmentFold
+from daemon.deciding.telling import eased, with_disk
 from daemon.deciding.verdicts import accepted, after_record, judged, listening_from, silence, unsettled, with_watch
 from daemon.events import (
     BRANCHED,
+    DISK_LOW,
+    DISK_ROOM,
     PAUSE_TIMED_OUT,
     BlockStored,
     BlockSummary,
     Breach,
     ChamberSet,
+    Cleared,
     CompactSegment,
     Effect,
     EndSegment,
@@ -132,7 +136,7 @@ def _reacted(run: Run, event: Event, now_second: float) -> tuple[Run, tuple[Effe
             return _troubled(run, event, now_second)
         case MadeSafe():
             return _made_safe(run, event, now_second)
-        case Noticed() | Warned():
+        case Noticed() | Warned() | Cleared():
             return _noticed(run, event), ()
         case _:
             assert_never(event)
@@ -314,6 +318,7 @@ def _block_stored(run: Run, event: BlockStored, now_second: float) -> tuple[Run,
     summary = event.summary
     run = msgspec.structs.replace(run, rows=summary.last_seq, fold=_folded(run.fold, summary))
     run, effects = _tripped(run, summary.breaches, now_second)
+    run = eased(run, summary.intact, summary.breaches, now_second)
     return (run, effects) if effects else _limited(run, now_second)
 
 
@@ -350,12 +355,14 @@ def _folded(fold: SegmentFold, summary: BlockSummary) -> SegmentFold:
     )
 
 
-def _noticed(run: Run, event: Noticed | Warned) -> Run:
+def _noticed(run: Run, event: Noticed | Warned | Cleared) -> Run:
     """Warn of each kind of it once; every one is in the journal."""
+    if isinstance(event, Noticed) and event.what in (DISK_LOW, DISK_ROOM):
+        return with_disk(run, event)
     if isinstance(event, Noticed) and event.what == PAUSE_TIMED_OUT:
         run = msgspec.structs.replace(run, pause_due_second=None)
     if (
-        isinstance(event, Warned)
+        isinstance(event, Warned | Cleared)
         or event.what == BRANCHED
         or any(warning.startswith(f"{event.what}: ") for warning in run.warnings)
     ):
@@ -381,6 +388,7 @@ def _heard(run: Run, event: ReadingsStored | Silent, now_second: float) -> tuple
     )
     run = with_watch(run, tails={**run.watch.tails, **summary.tails}, settled=summary.settled or run.watch.settled)
     run, effects = _tripped(with_readings(run, summary), summary.breaches, now_second)
+    run = eased(run, summary.intact, summary.breaches, now_second)
     run, effects = (run, effects) if effects else _equilibrating(run, summary)
     return (run, effects) if effects else _limited(run, now_second)
 
@@ -449,7 +457,9 @@ def _recovered(
         return run, effects
     if record.abnormal:
         return _halt(run, Outcome.HELD, f"{_why(record)}; {WHAT_TO_DO}", now_second, effects)
-    told = (*effects, Tell(what="went_on", text=found.said)) if found.said else effects
+    told = (
+        (*effects, Tell(what="went_on", text=f"went on after an interruption; {found.said}")) if found.said else effects
+    )
     if found.failures:
         reason = f"not as before the interruption: {', '.join(found.failures)}; {WHAT_TO_DO}"
         return _halt(run, Outcome.HELD, reason, now_second, effects)

@@ -35,6 +35,7 @@ class BlockSummary(msgspec.Struct, frozen=True, kw_only=True):
     Charges and energies are positive both ways; `breaches` names only interlocks that some row broke. `last_reading`
     is the last row of the segment with both a voltage and a current. `tail` is of its voltage, for the rows to come.
     `after_ten_second` is the segment's first reading 10 s after its start or later, in the block that holds it.
+    `intact` are interlocks with a warning that is on, which these rows read and no row broke.
     """
 
     stream: str
@@ -53,6 +54,7 @@ class BlockSummary(msgspec.Struct, frozen=True, kw_only=True):
     breaches: tuple[Breach, ...]
     tail: Tail = Tail()
     after_ten_second: Row | None = None
+    intact: tuple[str, ...] = ()
 
 
 class ReadingsSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +63,7 @@ class ReadingsSummary(msgspec.Struct, frozen=True, kw_only=True):
     Times are run time. A quantity without a reading in these rows is absent from all three; `unread` counts the
     rows without one, by name. `tails` are of the
     quantities that are watched, by name, and `settled` is what deviations count from, both after these rows; None where
-    these rows say nothing of it.
+    these rows say nothing of it. `intact` is as in `BlockSummary`.
     """
 
     stream: str
@@ -77,6 +79,7 @@ class ReadingsSummary(msgspec.Struct, frozen=True, kw_only=True):
     unread: dict[str, int] = {}
     tails: dict[str, Tail] = {}
     settled: Settled | None = None
+    intact: tuple[str, ...] = ()
 
 
 class Reached(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,6 +201,12 @@ class Warned(msgspec.Struct, frozen=True, kw_only=True, tag="warned", tag_field=
     text: str
 
 
+class Cleared(msgspec.Struct, frozen=True, kw_only=True, tag="cleared", tag_field="event"):
+    """With the event before this the warning of this text is over. It changes nothing by itself."""
+
+    text: str
+
+
 class ChamberSet(msgspec.Struct, frozen=True, kw_only=True, tag="chamber_set", tag_field="event"):
     """The chamber, or the chiller, has taken a setpoint and reads it back."""
 
@@ -303,11 +312,16 @@ BRANCHED = "branched"
 """What a `Noticed` calls it when a limit of a loop was met: as written, and nothing to warn of."""
 
 
+DISK_LOW, DISK_ROOM = "disk_low", "disk_room"
+"""What a `Noticed` calls it when the disk may become full, and when it has room again: that warning is over."""
+
+
 class Noticed(msgspec.Struct, frozen=True, kw_only=True, tag="noticed", tag_field="event"):
     """Something that a reader of the run must know, and that changes nothing in it.
 
     `what` is "away" (the daemon did not run for a while), "utc_moved" (UTC jumped against the clock) or "went_on" (what
-    was compared before the run went on after an interruption), `BRANCHED` or `PAUSE_TIMED_OUT`.
+    was compared before the run went on after an interruption), `BRANCHED`, `PAUSE_TIMED_OUT`, `DISK_LOW` or
+    `DISK_ROOM`.
     """
 
     what: str
@@ -322,6 +336,7 @@ Event = (
     | ReadingsStored
     | Silent
     | Warned
+    | Cleared
     | ChamberSet
     | SegmentEnded
     | Resumed

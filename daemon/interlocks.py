@@ -1,6 +1,6 @@
 """What trips a run: a pure fold of the interlock table over blocks of rows."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,16 @@ def _unchanged(interlock: Interlock, carried_rows: int) -> Breach | None:
     if not carried_rows or bound is None:
         return None
     return Breach(interlock=interlock.name, worst_value=bound, longest_rows=carried_rows, trailing_rows=carried_rows)
+
+
+def intact(
+    table: Iterable[Interlock], quantities: Mapping[str, NDArray[np.float64]], names: Collection[str]
+) -> tuple[str, ...]:
+    """Which of these interlocks were read, and broken in no row. `quantities` is as in `observe`."""
+    asked = [row for row in table if row.name in names and row.quantity in quantities] if names else []
+    read = [row for row in asked if np.isfinite(quantities[row.quantity]).any()]
+    broken = {breach.interlock for breach in observe(read, quantities, {})}
+    return tuple(row.name for row in read if row.name not in broken)
 
 
 def carry(breaches: Iterable[Breach]) -> dict[str, int]:

@@ -98,7 +98,7 @@ class CurrentStep(msgspec.Struct, frozen=True, kw_only=True, tag="constant_curre
     `until_time_second` is what the person wrote; `guard_time_second` bounds the step anyway.
     `until_charge_ampere_hour` is a magnitude, and runs in the instrument as a time. `half` is "charge" or
     "discharge"; `current_ampere` has its sign, `rate_C` is a magnitude, and None for a current given in ampere.
-    `record` is how the step's rows are thinned when published or exported: `time_second`, `voltage_volt`,
+    `record` is how the step's rows are thinned when they are exported: `time_second`, `voltage_volt`,
     `current_ampere`, `surface_pressure_pa`, `jig_temperature_celsius`; `record_first` are other times than
     `time_second`, each up to a second of the step. `interlocks` are tighter than the plan's of the same names, and go
     before them; so do `resume` and `link` where they are not None.

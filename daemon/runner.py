@@ -13,7 +13,7 @@ from daemon.clock import BenchGoneError, Clock, is_due
 from daemon.crash_points import reach
 from daemon.deciding.endings import end_of_segment
 from daemon.deciding.mill_resuming import with_milling
-from daemon.deciding.run_state import Phase, Run
+from daemon.deciding.run_state import Phase, Run, waits_for
 from daemon.deciding.silence import fresh, newly_silent
 from daemon.engine import advance
 from daemon.events import (
@@ -105,8 +105,8 @@ class Runner:
         self._tell = Teller(tell)
         self._zero_second = zero_second
         self._wishes: deque[Wish] = deque()
-        self._let_go = False
-        self._cannot_end = False
+        self._taken: Wish | None = None
+        self._let_go = self._cannot_end = False
         self._timer = rig.host_timer or HostTimer(clock.now_second)
         self._links = Links(rig, clock, run.plan.link)
         self._link = self._links.driving
@@ -116,7 +116,7 @@ class Runner:
         self._readings: dict[str, float] = {}
         self.listened_second = 0.0
         """Run time up to which all that pressure and temperature have said is stored."""
-        self._host = HostWatch(clock)
+        self.host = HostWatch(clock)
 
     @property
     def run_time_second(self) -> float:
@@ -128,9 +128,12 @@ class Runner:
         self.wish(StopRequested(by=by))
 
     def wish(self, wish: Wish) -> None:
-        """Do this soon. What the run is not in a state for changes nothing."""
+        """Do this soon. What the run is not in a state for, and an end or hold that waits already, changes nothing."""
+        last = self._wishes[-1] if self._wishes else self._taken
+        if last is None and waits_for(self.run, wish):
+            return
         stops = any(_stops_now(waiting) for waiting in self._wishes)
-        if wish not in self._wishes and not (stops and _stops_now(wish)):
+        if wish != last and not (stops and _stops_now(wish)):
             self._wishes.append(wish)
         self._finishing.reset()
         self._clock.nudge()
@@ -271,12 +274,13 @@ class Runner:
 
     async def _supervise(self) -> None:
         if self._wishes:
-            wish = self._wishes.popleft()
+            wish = self._taken = self._wishes.popleft()
             event = wish.due(self.run) if isinstance(wish, AskedEdit) else wish
             if event is not None:
                 await self._submit(event)
             if isinstance(wish, AskedEdit):
                 wish.is_durable()
+            self._taken = None
             return
         await self._notice_host()
         await self._take_readings()
@@ -354,7 +358,7 @@ class Runner:
             await self._submit(change)
 
     async def _notice_host(self) -> None:
-        for noticed in self._host.look():
+        for noticed in self.host.look():
             log.warning("%s", noticed.text)
             await self._submit(noticed)
 
@@ -397,8 +401,7 @@ class Runner:
             if logged is not None:
                 await self._store_readings(logged)
         self.listened_second = self.run_time_second
-        streams = [logger.stream for logger in self._loggers]
-        for silent in newly_silent(self.run, streams, self.listened_second):
+        for silent in newly_silent(self.run, [logger.stream for logger in self._loggers], self.listened_second):
             await self._submit(silent)
 
     async def _note_gaps(self, at_second: float) -> None:
@@ -570,8 +573,7 @@ class Runner:
             # The last rows broke an interlock, and that has closed it.
             return
         if look.state is SegmentState.RUNNING:
-            name = self._rig.potentiostat.name
-            raise RefusedError(name, self._token, 0, "it is at open circuit and still runs a segment")
+            raise RefusedError(self._rig.potentiostat.name, self._token, 0, "at open circuit it still runs a segment")
         await self._end_segment(look)
 
     def _show(self, event: Event) -> None:

@@ -76,6 +76,14 @@ def wish_of(plan: Plan, instrument: str | None) -> Wish | None:
     return Wish(instrument=instrument, setpoints_celsius=tuple(sorted(setpoints)))
 
 
+def both(one: Wish | None, other: Wish | None) -> Wish | None:
+    """What covers two wishes for one instrument. Of two for different ones it is the second."""
+    if one is None or other is None or one.instrument != other.instrument:
+        return other or one
+    setpoints = {*one.setpoints_celsius, *other.setpoints_celsius}
+    return Wish(instrument=one.instrument, setpoints_celsius=tuple(sorted(setpoints)))
+
+
 def agree(one: Wish, other: Wish) -> bool:
     """Whether two runs may use the same instrument at the same time, or use different ones."""
     setpoints = {*one.setpoints_celsius, *other.setpoints_celsius}

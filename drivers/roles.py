@@ -273,6 +273,8 @@ class LoadStatus(IntFlag):
     """Bytes that were no frame: half of one, two glued, or spoilt on the way."""
     LOST = 16
     """The way to the indicator was lost: this row stands for the gap that begins here."""
+    BEYOND_CALIBRATION = 32
+    """The force is larger than any it was calibrated with. No indicator says so: who knows the calibration does."""
 
 
 @dataclass(frozen=True)

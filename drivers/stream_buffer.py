@@ -87,6 +87,8 @@ class StreamBuffer:
 def _from_to(chunks: Sequence[Chunk], begin: int, end: int) -> list[Chunk]:
     """The bytes `begin … end` of chunks, at the chunks' own seconds."""
     found: list[Chunk] = []
+    if end <= begin:
+        return found
     position = 0
     for second, part in chunks:
         piece = part[max(begin - position, 0) : max(end - position, 0)]

@@ -19,6 +19,7 @@ from daemon.store.reading import read_header
 from daemon.store.records import RUN_FILE_NAME, RunHeader
 from drivers.roles import Floats, Integers, LoadStatus
 from protocols.cell import read_cell
+from protocols.errors import BadValueError
 
 LOOK_SECOND = 0.5
 FEWEST_READINGS = 8
@@ -131,6 +132,7 @@ class Feeler:
         `most_drift_per_second` is given in the indicator's unit, the slope is not more.
 
         Raises:
+            BadValueError: so many readings as are needed never come in a window, as often as it is shown.
             NotSteadyError: it was not within `give_up_second` after the first window.
             DriverError: an instrument does not answer.
         """
@@ -148,6 +150,7 @@ class Feeler:
             if now_second - began_second < window_second:
                 continue
             times = np.concatenate(second)
+            check_window(times, window_second)
             recent = times > now_second - window_second
             value, said = np.concatenate(shown)[recent], np.concatenate(status)[recent]
             why_not = _why_no_readings(value, said)
@@ -173,6 +176,24 @@ class Feeler:
         if not math.isfinite(jig):
             raise NotSteadyError("the jig's temperature can't be read: its probe says nothing")
         return [jig]
+
+
+def check_window(second: Floats, window_second: float) -> None:
+    """Make sure that a window can hold as many readings as are needed.
+
+    Args:
+        second: when what is shown was shown so far, shape (n,), rising; fewer than three say nothing.
+        window_second: how long a window is.
+
+    Raises:
+        BadValueError: it never can.
+    """
+    if len(second) < 3:
+        return
+    period_second = float(np.median(np.diff(second)))
+    if FEWEST_READINGS * period_second > window_second:
+        what = f"a reading comes every {period_second:.2g} s: {window_second:g} s hold fewer than {FEWEST_READINGS}"
+        raise BadValueError(what, f"write --window-s {math.ceil((FEWEST_READINGS + 1) * period_second)}")
 
 
 def _why_no_readings(value: Floats, status: Integers) -> str | None:

@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from daemon.cli.console import duration_text
+from daemon.cli.console import duration_text, warning_text
 from daemon.publish.topics import place_of
 
 EVENTS_SHOWN = 3
@@ -61,7 +61,7 @@ class RigBoard:
         grid = Table.grid(padding=(0, 3))
         for (first, value), (second, other) in (list(self._facts().items())[at : at + 2] for at in range(0, 8, 2)):
             grid.add_row(Text(first, "dim"), value, Text(second, "dim"), other)
-        alarms = [Text(f"ALARM {code}: {said.get('text', '')}", _style(said)) for code, said in self.alarms.items()]
+        alarms = [Text(f"ALARM {code}: {_sentence(said)}", _style(said)) for code, said in self.alarms.items()]
         events = [Text(str(said.get("text", "")), _style(said) or "dim") for said in self.events]
         title = ("SIMULATED  " if self.simulated else "") + self.name
         state = str(self.state.get("state", "")) if online else "offline"
@@ -131,11 +131,16 @@ class Board:
             rig.alarms.pop(code, None)
             return f"{rig.name}  alarm {code} is off"
         rig.alarms[code] = said
-        return f"{rig.name}  ALARM {code}: {said.get('text')}"
+        return f"{rig.name}  ALARM {code}: {_sentence(said)}"
 
 
 def _number(value: object, shape: str, factor: float = 1.0) -> str:
     return shape.format(factor * value) if isinstance(value, int | float) else ""
+
+
+def _sentence(said: Mapping[str, Any]) -> str:
+    """What an alarm says, for people."""
+    return warning_text(str(said.get("text", "")))
 
 
 def _style(said: Mapping[str, Any]) -> str:

@@ -96,7 +96,11 @@ class Words:
 @click.option("--valid-until", metavar="DAY", help="The last day of this calibration.  [default: a year]")
 @click.option("--by", help="Who calibrates.")
 @click.option("--pressure-MPa", "pressure_MPa", type=float, help="The largest pressure that is to be measured.")
-@click.option("--window-s", type=click.FloatRange(2.0), help="How long it must rest.  [default: 10; --zero: 600]")
+@click.option(
+    "--window-s",
+    type=click.FloatRange(2.0),
+    help="How long it must rest: 8 readings or more.  [default: 10; --zero: 600]",
+)
 @click.option("--cell-out", metavar="CELL", default="", help="Say that the cell that was last in the jig is out of it.")
 def calibrate(
     station: Path,

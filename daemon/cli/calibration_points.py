@@ -144,6 +144,7 @@ async def guided_points(
     An instrument that does not answer costs no point that was taken.
 
     Raises:
+        BadValueError: a window can't hold the readings that a first point needs.
         NoMoreAnswersError: the keyboard is gone.
     """
     points: list[WrittenPoint] = []
@@ -179,6 +180,11 @@ async def _measured(
         felt = await feeler.steady(window_second)
     except NotSteadyError as error:
         click.echo(f"It is {error}.", err=True)
+        return None
+    except BadValueError as error:
+        if not points:
+            raise
+        click.echo(f"{error}. The points so far are kept.", err=True)
         return None
     except DriverError as error:
         click.echo(f"{error}. The points so far are kept; mend it, and take this one again.", err=True)

@@ -20,6 +20,18 @@ def duration_text(second: float) -> str:
     return " ".join(shown) or f"{second:.0f} s"
 
 
+TOLD_IN_WORDS = ("away", "utc_moved", "went_on", "pause_timed_out", "disk_low")
+"""Warnings whose text says all that their name does."""
+
+
+def warning_text(warning: str) -> str:
+    """A warning of a run for people: `pressure changed: …`; the names of interlocks are written with `_`."""
+    name, colon, text = warning.partition(": ")
+    if name in TOLD_IN_WORDS:
+        return text
+    return f"{name.replace('_', ' ')}{colon}{text}" if name.isidentifier() else warning
+
+
 def stdout_console() -> Console:
     """For data: not cut to a width when it is not a terminal."""
     console = Console()

@@ -36,11 +36,16 @@ with_inputs = click.option(
 
 def protocol_text(path: Path) -> str:
     """The text of a protocol with the values of `--input` in it; ends the command when it asks for no such value."""
-    text, values = read_text(path), click.get_current_context().meta.get(_KEY, {})
+    return with_values(read_text(path), shown_name(path))
+
+
+def with_values(text: str, name: str) -> str:
+    """The text of a protocol that was read, with the same; `name` is what problems call it."""
+    values = click.get_current_context().meta.get(_KEY, {})
     if not values:
         return text
     try:
-        return give_inputs(text, shown_name(path), values)
+        return give_inputs(text, name, values)
     except ProblemsFound as found:
         show_problems(found.problems)
         refuse("Nothing was switched on.")

@@ -36,10 +36,12 @@ class Loaded:
 
 def cell_path_for(protocol: Path, named: Path | None) -> Path:
     """The cell file that was named, else BM-05; of a protocol that mills, a batch of powder."""
-    if named is not None:
-        return named
-    text = protocol_text(protocol)
-    has_mill = mills(read_protocol(text, shown_name(protocol)))
+    return named or default_cell_path(protocol_text(protocol), shown_name(protocol))
+
+
+def default_cell_path(text: str, name: str) -> Path:
+    """The cell file for a protocol, of this text and name, that comes without one."""
+    has_mill = mills(read_protocol(text, name))
     return config_path("batches", DEFAULT_BATCH) if has_mill else config_path("cells", DEFAULT_CELL)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.talking import ask, with_data_directory, with_rig
+from daemon.cli.talking import ask, run_told, with_data_directory, with_rig
 
 
 @click.command()
@@ -24,6 +24,9 @@ def pause(rig: str, after_step: bool, after_cycle: bool, data_directory: Path) -
     if after_step and after_cycle:
         raise click.UsageError("choose --after-step or --after-cycle")
     after = "step" if after_step else "cycle" if after_cycle else ""
-    run_id = ask(data_directory, "pause", rig=rig, by=getpass.getuser(), after=after)
+    run_id, was_asked = run_told(ask(data_directory, "pause", rig=rig, by=getpass.getuser(), after=after))
+    if was_asked:
+        click.echo(f"{run_id} has been asked already to be held after this {after}.", err=True)
+        return
     when = f" after this {after}" if after else ""
     click.echo(f"{run_id} is held{when}.", err=True)

@@ -13,18 +13,14 @@ from daemon.app import Finished, Listeners, Simulation
 from daemon.app import simulate as run_simulation
 from daemon.bench_process import BenchStartError
 from daemon.cli.broker import Broker
-from daemon.cli.console import duration_text, stdout_console
+from daemon.cli.console import duration_text, stdout_console, warning_text
 from daemon.cli.files import FOUND_A_PROBLEM, config_path, protocol_path, refuse
 from daemon.cli.inputs import with_inputs
 from daemon.cli.live import LiveView
 from daemon.cli.loading import DEFAULT_DRIVER, cell_path_for, load
-from daemon.cli.tables import beside_published, cycle_rows, mill_rows
 from daemon.clock import BenchGoneError
 from daemon.deciding.run_state import Outcome
 from daemon.publish.client import BrokerAddress
-from daemon.reader import read_run
-from daemon.report.picture import draw_run
-from daemon.results.result import read_result
 from daemon.station.wiring import MissingRoleError
 from daemon.store.errors import StoreError
 from drivers.errors import DriverError
@@ -118,10 +114,15 @@ def _announce(broker: BrokerAddress) -> None:
 
 
 def _tell(finished: Finished, published: Published | None, *, as_json: bool) -> None:
+    # Pandas and matplotlib are slow to import, and nothing is told or drawn of what is refused.
+    from daemon.results.result import read_result  # noqa: PLC0415
+
     result = read_result(finished.run_directory)
     if as_json:
         click.echo(json.dumps({**result.as_object(), "wall_second": finished.wall_second}))
         return
+    from daemon.cli.tables import beside_published, cycle_rows, mill_rows  # noqa: PLC0415
+
     console = stdout_console()
     console.print(mill_rows(result.mill_runs) if result.mill_runs else cycle_rows(result.cycles))
     beside = beside_published(result.cycles, published) if published else None
@@ -132,9 +133,12 @@ def _tell(finished: Finished, published: Published | None, *, as_json: bool) -> 
     duration = f"{duration_text(finished.run_time_second)} simulated in {duration_text(finished.wall_second)}"
     click.echo(f"{run.outcome}: {run.why}. {run.rows:,} rows, {duration}.", err=True)
     for warning in run.warnings:
-        click.secho(f"warning: {warning}", fg="yellow", err=True)
+        click.secho(f"warning: {warning_text(warning)}", fg="yellow", err=True)
     click.echo(f"Rows, journal and the laboratory's own log: {finished.run_directory}", err=True)
     if run.rows:
+        from daemon.reader import read_run  # noqa: PLC0415
+        from daemon.report.picture import draw_run  # noqa: PLC0415
+
         picture = finished.run_directory / "picture.png"
         draw_run(read_run(finished.run_directory), picture)
         click.echo(f"Picture: {picture}", err=True)

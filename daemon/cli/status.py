@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from daemon.cli.console import duration_text, stdout_console
+from daemon.cli.console import duration_text, stdout_console, warning_text
 from daemon.cli.talking import ask, with_data_directory
 
 
@@ -33,7 +33,8 @@ def status(as_json: bool, data_directory: Path) -> None:
 
 
 def _cells(rig: dict[str, Any]) -> tuple[str, ...]:
-    lists = [rig.get(name, []) for name in ("links", "flags", "warnings", "usage")]
+    warnings = map(_note, rig.get("warnings", []))
+    lists = [rig.get("links", []), rig.get("flags", []), warnings, rig.get("usage", [])]
     notes = [rig.get("reason", ""), _waits_for(rig), *itertools.chain.from_iterable(lists)]
     run_time_second = rig.get("run_time_second")
     return (
@@ -48,6 +49,12 @@ def _cells(rig: dict[str, Any]) -> tuple[str, ...]:
         "" if run_time_second is None else duration_text(run_time_second),
         "; ".join(note for note in notes if note),
     )
+
+
+def _note(warning: str) -> str:
+    """A warning as a note; what was compared after an interruption is long, and among the events."""
+    text = warning_text(warning)
+    return f"{text.partition(';')[0]}: see its events" if warning.startswith("went_on: ") else text
 
 
 def _waits_for(rig: dict[str, Any]) -> str:

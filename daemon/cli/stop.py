@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.talking import ask, with_data_directory, with_rig
+from daemon.cli.talking import ask, run_told, with_data_directory, with_rig
 
 
 @click.command()
@@ -20,5 +20,8 @@ def stop(rig: str, after_cycle: bool, data_directory: Path) -> None:
     `presscell resume` takes back a stop that waits for its cycle.
     """
     after = "cycle" if after_cycle else ""
-    run_id = ask(data_directory, "stop", rig=rig, by=getpass.getuser(), after=after)
+    run_id, was_asked = run_told(ask(data_directory, "stop", rig=rig, by=getpass.getuser(), after=after))
+    if was_asked:
+        click.echo(f"{run_id} has been asked already to stop after this cycle.", err=True)
+        return
     click.echo(f"{run_id} is stopped after this cycle." if after else f"{run_id} is being stopped.", err=True)

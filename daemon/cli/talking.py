@@ -44,6 +44,11 @@ def with_rig(command: Command) -> Command:
     return cast(Command, click.argument("rig", required=False)(option(verb)))
 
 
+def run_told(answer: str | dict[str, Any]) -> tuple[str, bool]:
+    """Of what was answered to a wish: the run's id, and whether just this had been asked for before."""
+    return (answer, False) if isinstance(answer, str) else (answer["run_id"], bool(answer["was_asked"]))
+
+
 def ask(data_directory: Path, verb: str, **arguments: object) -> Any:  # noqa: ANN401  (JSON)
     """Ask the daemon of a data directory; ends the command when it is not there or says no."""
     try:

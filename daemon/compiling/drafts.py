@@ -17,7 +17,7 @@ from daemon.compiling.limits_in_plan import (
     until_charge_ampere_hour,
 )
 from daemon.plan import CYCLE_QUANTITIES, Equilibration, Limit
-from daemon.rows.readings import BATH_TEMPERATURE, JIG_TEMPERATURE
+from daemon.rows.readings import AIR_TEMPERATURE, BATH_TEMPERATURE, JIG_TEMPERATURE
 from drivers.roles import LEAST_POWER_VOLT
 from protocols import units
 from protocols.branches import FIRST_BLOCK, tags_of
@@ -43,6 +43,9 @@ from protocols.steps import (
     VoltageScan,
     WaitFor,
 )
+
+_AWAITED = {"thermometer": JIG_TEMPERATURE, "chamber": AIR_TEMPERATURE, "chiller": BATH_TEMPERATURE}
+"""Whose temperature a `wait_for` means, by its role."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -350,7 +353,7 @@ def _wait(index: int, step: WaitFor, block: str, scale: Scale) -> WaitDraft:
             temperature_celsius=step.temperature_C,
             within_kelvin=step.within_C,
             for_second=step.for_second,
-            quantity=BATH_TEMPERATURE if step.role == "chiller" else JIG_TEMPERATURE,
+            quantity=_AWAITED[step.role],
         )
     return WaitDraft(
         index=index,

@@ -63,7 +63,6 @@ UNEXECUTED_BELOW: dict[str, frozenset[str]] = {}
 """Fields of an executed mapping that are not."""
 EXECUTED_VALUES: dict[tuple[type[Strict], str], tuple[str, ...]] = {
     (SetTemperature, "role"): ("chamber", "chiller"),
-    (WaitFor, "role"): ("thermometer", "chiller"),
 }
 """Of these fields, only so."""
 

@@ -23,6 +23,7 @@ LEAST_MILLING_SECOND = 0.5
 """Less than this is no use to let a blade turn for."""
 RECOVERY = "/recovery"
 """Ends the id of the rest that comes before a step when its run was interrupted."""
+HOW_EXPECTED = {"rested": "as at its last rest", "corrected": "by its last voltage, current and resistance"}
 WHAT_TO_DO = "look at the cell; then `presscell resume RIG --unchecked`, `skip` or `stop`"
 
 
@@ -169,7 +170,7 @@ def compare(
     """
     found = [_compare_voltage(policy, idle.expected, rested_volt), _compare_pressure(policy, idle, pressure, jig)]
     return Compared(
-        failures=tuple(text for has_failed, text in found if has_failed), said=", ".join(text for _, text in found)
+        failures=tuple(text for has_failed, text in found if has_failed), said="; ".join(text for _, text in found)
     )
 
 
@@ -241,7 +242,7 @@ def _compare_voltage(policy: ResumePolicy, expected: Expected | None, rested_vol
     if expected is None:
         return False, f"rested voltage {rested_volt:.3f} V, not compared: none at rest is known from before"
     beyond_volt = rested_volt - expected.volt
-    bound = f"{expected.how}, ± {1000 * policy.within_volt:g} mV"
+    bound = f"{HOW_EXPECTED[expected.how]}, ± {1000 * policy.within_volt:g} mV"
     text = f"rested voltage {rested_volt:.3f} V, {expected.volt:.3f} V expected ({bound})"
     match expected.ended_half:
         case "charge":

@@ -11,7 +11,7 @@ from daemon.cycles.measured_rates import by_measured_capacity
 from daemon.cycles.memory import CycleMemory
 from daemon.deciding.host_ends import Trail
 from daemon.deciding.resuming import Cut, Idle, Reading, rest_of, shortened
-from daemon.events import Row
+from daemon.events import DISK_LOW, PAUSE_TIMED_OUT, PauseRequested, Row, StopRequested
 from daemon.plan import Interlock, LinkLoss, MeasuredStep, MillStep, Plan, PlanStep, RestStep, ResumePolicy
 from daemon.settling import Settled
 from daemon.watching import Tail
@@ -87,6 +87,13 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     rested: tuple[int, float] | None = None
 
 
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """The warning of an interlock: whether it is on, and since when no reading has broken the bound; None: one has."""
+
+    is_on: bool = True
+    intact_since_second: float | None = None
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """The whole state of a run: with the plan in it, enough to go on after a crash.
 
@@ -107,6 +114,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     `cycles_running_before` the same without the last, and `limit_uses` how often a limit that is counted has led
     back. `goto` is where the limit that ended the step leads: a position, "end" or "pause". `unsafe` is why the cell
     is not known to be safe, or its rows to be stored, since `unsafe_since_second`; empty when nothing says so.
+    `warnings` is all that the run has ever warned of, each thing once, in its last words; `told` what of it came from
+    interlocks, by name.
     """
 
     plan: Plan
@@ -147,6 +156,18 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome | None = None
     reason: str = ""
     warnings: tuple[str, ...] = ()
+    told: dict[str, Told] = {}
+
+    @property
+    def warnings_on(self) -> tuple[str, ...]:
+        """The warnings whose cause is not known to be over.
+
+        A pause that timed out is over when the run goes on, and who has ended needs no disk.
+        """
+        over = {name for name, told in self.told.items() if not told.is_on}
+        over |= {DISK_LOW} if self.phase is Phase.FINISHED else set()
+        over |= set() if self.phase is Phase.HOLDING else {PAUSE_TIMED_OUT}
+        return tuple(warning for warning in self.warnings if warning.partition(":")[0] not in over)
 
     @property
     def step(self) -> MeasuredStep:
@@ -209,3 +230,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 encode_run = msgspec.json.Encoder().encode
 decode_run = msgspec.json.Decoder(Run).decode
+
+
+def waits_for(run: Run, wish: object) -> bool:
+    """Whether this end, or hold, of a step or cycle has been asked for already."""
+    if not isinstance(wish, StopRequested | PauseRequested) or not wish.after:
+        return False
+    return (run.pause_after, run.pause_ends) == (wish.after, isinstance(wish, StopRequested))

@@ -8,6 +8,7 @@ import numpy as np
 from daemon.cycles.efficiency import Half, after_extension, after_half
 from daemon.deciding.preflight import what_it_points_at
 from daemon.deciding.run_state import Outcome, Phase, Run
+from daemon.deciding.telling import warned
 from daemon.events import Breach, SegmentRecord
 from daemon.interlocks import observe, tripped
 from daemon.plan import CurrentStep, DrivenStep, Interlock, MeasuredStep, PowerStep, RestStep
@@ -27,28 +28,22 @@ def judged(run: Run, breaches: tuple[Breach, ...]) -> tuple[Run, Verdict | None]
     A jig that is being brought back to its temperature is not held for being away from it; a rest that was put in to
     look at the cell judges its voltage itself.
     """
-    warnings, gravest, after_half_text = list(run.warnings), None, ""
+    gravest, after_half_text = None, ""
     for interlock, breach in tripped(run.interlocks, breaches):
         if interlock.quantity in _NOT_IN_RECOVERY and run.recovery is not None:
             continue
         text = _text(interlock, breach)
         if interlock.action == "warn":
-            warnings += [] if is_told(run, interlock) else [text]
+            run = warned(run, interlock, text)
         elif interlock.action == "hold_after_half":
             after_half_text = after_half_text or text
         elif interlock.action != "flag" and gravest is None:
             gravest = (Outcome.TRIPPED if interlock.action == "trip" else Outcome.HELD, text)
-    run = msgspec.structs.replace(run, warnings=tuple(warnings))
     if gravest is None and after_half_text and not _is_in_half(run):
         gravest = (Outcome.HELD, after_half_text)
     elif after_half_text and not run.fold.hold_after_half:
         run = msgspec.structs.replace(run, fold=msgspec.structs.replace(run.fold, hold_after_half=after_half_text))
     return run, gravest
-
-
-def is_told(run: Run, interlock: Interlock) -> bool:
-    """Whether the run has already warned of an interlock."""
-    return any(warning.startswith(f"{interlock.name}: ") for warning in run.warnings)
 
 
 def silence(run: Run, quantity: str, age_second: float) -> tuple[Breach, ...]:

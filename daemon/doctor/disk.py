@@ -10,17 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from daemon.doctor.finding import Finding, fail, ok, warn
+from daemon.plans.room import BYTES_PER_ROW, LISTENED_ROWS_PER_SECOND, SPARE_BYTES
 from daemon.station.settings import RigSettings
 
 SUBJECT = "disk"
 MONTH_SECOND = 30 * 86400.0
-BYTES_PER_ROW = 16
-"""Of a stored row of any stream; a compacted row of a cell is smaller."""
 CELL_ROWS_PER_SECOND = 1.0
-LISTENED_ROWS_PER_SECOND = 10.0
-"""Of an indicator that sends unasked."""
-SPARE_BYTES = 500_000_000
-"""What is left for everything else on the same disk."""
 
 SYNC_COUNT, SYNC_BYTES = 16, 4096
 SLOW_SYNC_SECOND = 0.1

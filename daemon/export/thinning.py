@@ -1,4 +1,4 @@
-"""Which rows of a step are published or exported: what its `record` says, never its first and last rows. Pure."""
+"""Which rows of a step are exported: those its `record` says, and always its first and last rows. Pure."""
 
 from __future__ import annotations
 

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from daemon.host_timer import HostTimer
-from daemon.mill.milling import Milling, Stage, after_look, begun, standing, stopped, taken_up
-from drivers.errors import DriverError
+from daemon.mill.milling import Milling, Stage, after_look, begun, spoken_to, standing, stopped, taken_up
+from drivers.errors import BadReplyError, DriverError, LinkLostError, NoReplyError, RefusedError
 from drivers.roles import Identity, MillDrive, MillLook, SegmentLook, SegmentProgram, SegmentState
+
+log = logging.getLogger(__name__)
 
 RAMP_EVERY_SECOND = 0.2
 """How often the drive is looked at while the blade changes its speed: so late is it seen to have reached it."""
+QUIET_BEYOND_SECOND = 0.4
+"""A drive that does not answer is left in silence for so much longer than it takes to stop by itself."""
 LOOKS_A_LOSS = 3
 """How often a drive is spoken to in the time after which it would stop by itself."""
+NO_ANSWER = (LinkLostError, NoReplyError, BadReplyError)
+"""What was asked may have been heard."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +48,10 @@ class MillBay(HostTimer):
         self._loss_stop_second = loss_stop_second
         self._milling: Milling | None = None
         self._looked_second = -1.0
+        self._quiet_until_second = -math.inf
+        self._is_down = False
+        self._found_second = -math.inf
+        """When a blade was found at speed that turned for no segment of ours."""
 
     @property
     def milling(self) -> Milling | None:
@@ -73,11 +85,28 @@ class MillBay(HostTimer):
     ) -> None:
         """Go on with a segment of a daemon that died, of which so much was known at a second of the same clock."""
         self._token, self._started_second = token, started_second
-        self._milling = taken_up(program.duration_second, self._loss_stop_second, known_second, counted_second)
+        found_second = max(self._found_second, known_second)
+        counted_second += found_second - known_second
+        self._milling = taken_up(program.duration_second, self._loss_stop_second, found_second, counted_second)
 
     async def connect(self) -> Identity:
-        """Open (or reopen) the link and identify. Changes nothing."""
-        return await self._drive.connect()
+        """Open (or reopen) the link and identify. A blade that turns for no segment of ours is told to stop.
+
+        Each word keeps a drive from stopping by itself: daemons that die one after the other would let it turn on, and
+        so would questions on a line that spoils the answers. So once this has failed, nothing is said until the drive
+        has stopped: until then this raises `LinkLostError`.
+        """
+        self._check_quiet()
+        try:
+            identity = await self._drive.connect()
+            if not self.is_turning:
+                await self._stop_unwatched()
+        except NO_ANSWER:
+            self._fall_silent()
+            raise
+        self._note_word()
+        self._is_down = False
+        return identity
 
     async def start_segment(self, token: str, program: SegmentProgram, *, again: bool = False) -> float:
         """Let the blade turn, or begin to time a rest. A token that is known is left alone."""
@@ -96,7 +125,13 @@ class MillBay(HostTimer):
     async def glance(self) -> MillLook:
         """What the drive says now. Raises what it raises."""
         self.latest = None
-        look = await self._drive.look()
+        try:
+            look = await self._drive.look()
+        except NO_ANSWER:
+            if not self._is_down:
+                self._note_word()
+            self._is_down = True
+            raise
         self.latest, self._looked_second = look, self._now()
         if self._milling is not None:
             self._milling = after_look(self._milling, look, self._looked_second)
@@ -121,11 +156,17 @@ class MillBay(HostTimer):
     async def make_safe(self) -> None:
         """Standstill, verified; a rest that is going on ends."""
         await super().make_safe()
-        if self.is_turning:
-            # What it has turned until now, before the ramp down begins to count.
-            with contextlib.suppress(DriverError):
-                await self._stop()
-        await self._drive.make_safe()
+        self._check_quiet()
+        try:
+            if self.is_turning:
+                # What it has turned until now, before the ramp down begins to count.
+                with contextlib.suppress(DriverError):
+                    await self._stop()
+            await self._drive.make_safe()
+        except NO_ANSWER:
+            self._fall_silent()
+            raise
+        self._is_down = False
         if self._milling is not None:
             self._milling = standing(self._milling, self._now())
 
@@ -135,6 +176,29 @@ class MillBay(HostTimer):
             with contextlib.suppress(DriverError):
                 await self._stop()
         await self._drive.close()
+
+    async def _stop_unwatched(self) -> None:
+        look = await self._drive.look()
+        if not look.is_running:
+            return
+        log.warning("%s: the blade turned and nobody was there; it is told to stop", self.name)
+        if look.is_at_speed:
+            self._found_second = self._now()
+        with contextlib.suppress(RefusedError):
+            await self._drive.stop()
+
+    def _check_quiet(self) -> None:
+        if self._now() < self._quiet_until_second:
+            raise LinkLostError(self.name, "its line", "left in silence until the blade has stopped by itself")
+
+    def _fall_silent(self) -> None:
+        self._note_word()
+        self._is_down = True
+        self._quiet_until_second = self._now() + self._loss_stop_second + QUIET_BEYOND_SECOND
+
+    def _note_word(self) -> None:
+        if self._milling is not None:
+            self._milling = spoken_to(self._milling, self._now())
 
     async def _stop(self) -> None:
         await self._drive.stop()

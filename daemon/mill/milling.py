@@ -8,14 +8,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from drivers.roles import MillLook
 
 SILENCES = 2
-"""A daemon that died may have spoken to the drive once after what is known of it: by then the drive had not stopped by
-itself, which it does after one such time; after that word it stops after another."""
+"""A daemon that died may have spoken to the drive twice after what is known of it, the last time within one such time
+unless a commit took long (ADR 0015); after that word the drive stops by itself after another."""
 
 
 EARLY_SECOND, EARLY_SHARE = 0.25, 0.005
@@ -49,7 +50,8 @@ class Milling:
 
     `loss_stop_second` is after how much silence the drive stops by itself. `counted_second` is the longest it can have
     turned at speed, up to `seen_second`, at which the drive last said what it does; `was_at_speed` is what it said.
-    `is_unseen`: what is known is from a daemon that died. `ended_second` is when it was seen standing.
+    `is_unseen`: what is known is from a daemon that died. `ended_second` is when it was seen standing. `word_second` is
+    when the drive may last have heard a word without our seeing it, which keeps it from stopping by itself.
     """
 
     until_second: float
@@ -61,6 +63,13 @@ class Milling:
     is_unseen: bool = False
     broken: Broken = Broken.NOT
     ended_second: float | None = None
+    word_second: float = -math.inf
+
+    @property
+    def alone_second(self) -> float:
+        """How long it can have turned on at most since it was last seen, with nobody to tell."""
+        silences_second = (SILENCES if self.is_unseen else 1) * self.loss_stop_second
+        return max(silences_second, self.word_second - self.seen_second + self.loss_stop_second)
 
     @property
     def is_due(self) -> bool:
@@ -91,6 +100,13 @@ def taken_up(until_second: float, loss_stop_second: float, known_second: float, 
     )
 
 
+def spoken_to(milling: Milling, now_second: float) -> Milling:
+    """The pass after a word that the drive may have heard and that had no answer: a blade that turned turns on."""
+    if now_second - milling.seen_second >= milling.alone_second:
+        return milling
+    return replace(milling, word_second=now_second)
+
+
 def after_look(milling: Milling, look: MillLook, now_second: float) -> Milling:
     """The pass after the drive has said what it does."""
     if milling.stage is Stage.ENDED:
@@ -112,7 +128,7 @@ def stopped(milling: Milling, now_second: float) -> Milling:
     """The pass once the drive was told to stop, and seen to."""
     if milling.stage is not Stage.TURNING:
         return milling
-    added_second = now_second - milling.seen_second if milling.was_at_speed else 0.0
+    added_second = min(now_second - milling.seen_second, milling.alone_second) if milling.was_at_speed else 0.0
     return replace(
         milling,
         stage=Stage.SLOWING,
@@ -136,10 +152,9 @@ def _added_second(milling: Milling, look: MillLook, now_second: float) -> float:
         return gap_second
     if milling.stage is not Stage.TURNING:
         return 0.0
-    if milling.is_unseen:
-        return gap_second if look.is_running else min(gap_second, SILENCES * milling.loss_stop_second)
-    if milling.was_at_speed or not look.is_running:
-        return min(gap_second, milling.loss_stop_second)
+    was_silent = milling.is_unseen or milling.word_second > milling.seen_second
+    if was_silent or milling.was_at_speed or not look.is_running:
+        return min(gap_second, milling.alone_second)
     return 0.0
 
 

@@ -53,20 +53,32 @@ def _window(plan: Plan) -> tuple[float, float]:
 
 
 def _guards(old: Plan, new: Plan) -> list[str]:
-    """The outermost voltages at which the instrument ends a step, under current and without."""
+    """The voltages at which the instrument ends a step, under current and without: the outermost, then each step's."""
     found = []
     for name, is_driven in (("guard under current", True), ("guard at rest", False)):
-        before, after = (_outermost(plan.steps, is_driven=is_driven) for plan in (old, new))
-        if before is not None and after is not None:
-            found += _beyond(name, before, after)
+        before, after = (_of_kind(plan.steps, is_driven=is_driven) for plan in (old, new))
+        if not before or not after:
+            continue
+        outermost = _outermost(before.values())
+        found += _beyond(name, outermost, _outermost(after.values()))
+        for step_id, guard in after.items():
+            if step_id in before and not _beyond(name, outermost, guard):
+                found += _beyond(f"{step_id}: {name}", before[step_id], guard)
     return found
 
 
-def _outermost(steps: Iterable[object], *, is_driven: bool) -> tuple[float, float] | None:
-    of_kind = [step for step in steps if isinstance(step, MeasuredStep) and isinstance(step, DrivenStep) is is_driven]
-    if not of_kind:
-        return None
-    return min(step.lower_guard_volt for step in of_kind), max(step.upper_guard_volt for step in of_kind)
+def _of_kind(steps: Iterable[object], *, is_driven: bool) -> dict[str, tuple[float, float]]:
+    """The guard of each step under current, or of each other one, by id."""
+    return {
+        step.step_id: (step.lower_guard_volt, step.upper_guard_volt)
+        for step in steps
+        if isinstance(step, MeasuredStep) and isinstance(step, DrivenStep) is is_driven
+    }
+
+
+def _outermost(guards: Iterable[tuple[float, float]]) -> tuple[float, float]:
+    lower, upper = zip(*guards, strict=True)
+    return min(lower), max(upper)
 
 
 def _beyond(name: str, old: tuple[float, float], new: tuple[float, float]) -> list[str]:

@@ -20,6 +20,7 @@ from msgspec import UNSET
 
 from daemon.cycles.table import Cycle
 from daemon.deciding.run_state import Outcome, Phase, Run
+from daemon.events import DISK_LOW
 from daemon.plan import CELL_STREAM, CurrentStep, Plan
 from daemon.plans.walk import expected_second, steps_to_come
 from daemon.publish.topics import as_id
@@ -200,6 +201,8 @@ def _told(kind: str, data: Mapping[str, Any]) -> tuple[str, str]:
             return severity, f"{data.get('role')}: {data.get('text')}"
         case "warned":
             return "warning", str(data.get("text"))
+        case "cleared":
+            return "info", f"over: {data.get('text')}"
         case "silent":
             return "warning", f"no {data.get('quantity')} for {data.get('age_second', 0):.0f} s"
         case "made_safe" if not data.get("verified"):
@@ -304,9 +307,10 @@ def cycle_count_now(run: Run, counted: int, open_halves: Iterable[str]) -> int:
 def alarms(run: Run) -> dict[str, tuple[str, str]]:
     """Every alarm a run raises: code → severity and sentence."""
     found = {}
-    for warning in run.warnings:
+    for warning in run.warnings_on:
         name = warning.partition(":")[0]
-        found[f"interlock-{as_id(name)}"] = ("warning", warning)
+        code = as_id(name) if name == DISK_LOW else f"interlock-{as_id(name)}"
+        found[code] = ("warning", warning)
     outcome = Outcome.HELD if run.phase in (Phase.HALTING, Phase.HOLDING) else run.outcome
     if outcome in (Outcome.TRIPPED, Outcome.HELD, Outcome.FAILED):
         severity = "warning" if outcome is Outcome.HELD else "critical"

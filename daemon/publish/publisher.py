@@ -281,9 +281,12 @@ class Publisher:
             self._retained.want_alarms(topics.alarms, glance.alarms)
             lives += [glance.live] if glance.live else []
         self._retained.want(*self._of_the_station())
+        # Noted before the broker has it: who dies in between must know of it, to clear it one day.
+        await self._note_alarms(alarms_before)
+        alarms_noted = self._retained.alarm_topics
         await self._send_due(sender)
         await self._send(sender, lives)
-        await self._note_alarms(alarms_before)
+        await self._note_alarms(alarms_noted)
 
     async def _note_alarms(self, before: frozenset[str]) -> None:
         now = self._retained.alarm_topics

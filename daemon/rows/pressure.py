@@ -10,8 +10,9 @@ import math
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from drivers.roles import Floats
+from drivers.roles import Floats, Integers, LoadStatus
 
 STANDARD_GRAVITY = 9.80665
 """Newton per kilogram-force."""
@@ -25,8 +26,8 @@ class PressureCalibration(msgspec.Struct, frozen=True, kw_only=True):
     `nominal_newton` is what the sensor is made for, None when that is not known.
 
     From `unit` on the fields are words about these numbers, and change no pressure: days as in 2026-03-31; standard
-    uncertainty of one force, and the largest force of the calibration, where they are known; path and text of the
-    calibration file, if there is one.
+    uncertainty of one force, and the largest force of the calibration, where they are known, beyond which rows are
+    flagged; path and text of the calibration file, if there is one.
     """
 
     newton_per_unit: float
@@ -71,3 +72,21 @@ def surface_pressure_pa(displayed: Floats, sensor_celsius: Floats, calibration: 
     newton = newton * (1 - calibration.gain_drift_per_kelvin * warmer)
     newton = newton - calibration.zero_drift_newton_per_kelvin * warmer
     return np.round(newton / calibration.area_square_metre)
+
+
+def is_beyond_calibration(pascal: Floats, calibration: PressureCalibration) -> NDArray[np.bool_]:
+    """Where a pressure, shape (n,), is of a larger force, either way, than any of the calibration.
+
+    Never where nothing was read, or where nobody says how far the calibration goes.
+    """
+    most_newton = calibration.calibrated_up_to_newton
+    if most_newton is None:
+        return np.zeros(len(pascal), dtype=np.bool_)
+    # A pressure is stored in whole pascals: its own rounding takes nothing out of the calibration.
+    is_beyond: NDArray[np.bool_] = np.abs(pascal) > round(most_newton / calibration.area_square_metre)
+    return is_beyond
+
+
+def with_calibration(status: Integers, pascal: Floats, calibration: PressureCalibration) -> Integers:
+    """What the indicator said, `drivers.roles.LoadStatus`, and whether the pressure lies beyond the calibration."""
+    return np.where(is_beyond_calibration(pascal, calibration), status | int(LoadStatus.BEYOND_CALIBRATION), status)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
 from daemon.events import ReadingsSummary
-from daemon.interlocks import observe
+from daemon.interlocks import intact, observe
 from daemon.plan import PRESSURE_STREAM, TEMPERATURE_STREAM, Interlock
 from daemon.settling import Settled, baseline
 from daemon.watching import Followed, Tail, follow
@@ -17,6 +17,8 @@ JIG_TEMPERATURE, PRESSURE, SHOWN = "jig_temperature_celsius", "surface_pressure_
 WATCHED = {TEMPERATURE_STREAM: JIG_TEMPERATURE, PRESSURE_STREAM: PRESSURE}
 """The quantity of each stream that is followed from row to row. A pressure changes with the temperature of its sensor
 alone: whether a load cell is frozen, only what it shows can tell."""
+AIR_TEMPERATURE = "ambient_temperature_celsius"
+"""Around the jig: of the thermometer's channel for it, else what the chamber says of its air."""
 TEMPERATURE_AGE, PRESSURE_AGE = "jig_temperature_age_second", "surface_pressure_age_second"
 AGES = {JIG_TEMPERATURE: TEMPERATURE_AGE, PRESSURE: PRESSURE_AGE}
 """Watched quantity to the time for which it has not been read."""
@@ -43,6 +45,7 @@ def summarise_readings(
     carried_rows: Mapping[str, int],
     tails: Mapping[str, Tail] | None = None,
     settled: Settled | None = None,
+    warned: Collection[str] = (),
 ) -> ReadingsSummary:
     """Summarise rows of one stream.
 
@@ -55,6 +58,7 @@ def summarise_readings(
         carried_rows: see `daemon.interlocks.observe`.
         tails: of the watched quantities up to these rows, by name.
         settled: what deviations count from up to these rows.
+        warned: the interlocks whose warning is on.
     """
     read = {name: values[np.isfinite(values)] for name, values in quantities.items()}
     known = {name: values for name, values in read.items() if len(values)}
@@ -85,7 +89,13 @@ def summarise_readings(
         breaches=observe(table, {**quantities, **told}, carried_rows),
         tails=tails_after,
         settled=settled_after if settled_after != settled_before else None,
+        intact=intact(table, {**quantities, **_where_read(quantities.get(watched), told)}, warned),
     )
+
+
+def _where_read(values: Floats | None, told: Mapping[str, Floats]) -> dict[str, Floats]:
+    """What is told of a quantity, at the rows that read it: no row without a reading says that anything is well."""
+    return {} if values is None else {name: np.where(np.isfinite(values), of, np.nan) for name, of in told.items()}
 
 
 def _in_force(watched: str, settled: Settled, second: Floats, values: Floats) -> tuple[Floats, Settled]:

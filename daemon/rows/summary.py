@@ -1,13 +1,14 @@
 """Rows to the fixed summary that decisions see: extremes, charge and energy, and which interlocks were broken."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from daemon.events import BlockSummary, Row
-from daemon.interlocks import observe
+from daemon.interlocks import intact, observe
 from daemon.plan import CELL_STREAM, CurrentStep, Interlock, PlanStep
 from daemon.watching import Tail, follow
 from drivers.roles import Floats, ReadingBlock
@@ -48,6 +49,7 @@ def summarise(
     carried_rows: Mapping[str, int],
     drive: Drive | None = None,
     tail: Tail | None = None,
+    warned: Collection[str] = (),
 ) -> BlockSummary:
     """Summarise a block of one segment.
 
@@ -65,6 +67,7 @@ def summarise(
         carried_rows: see `daemon.interlocks.observe`.
         drive: the constant current that is asked for, if one is.
         tail: of the segment's voltage up to these rows.
+        warned: the interlocks whose warning is on.
     """
     elapsed, voltage, current = _readings(rows, before)
     step_hour = np.diff(elapsed) / SECOND_PER_HOUR
@@ -75,11 +78,7 @@ def summarise(
         "charge_passed_ampere_hour": np.abs(charge_before_ampere_hour + np.cumsum(charge)),
     }
     unread = ~np.isfinite(rows.voltage_volt + rows.current_ampere)
-    if driven:
-        quantities["voltage_under_current_volt"] = rows.voltage_volt
-        quantities["rows_without_reading"] = unread.astype(np.float64)
-    else:
-        quantities["open_circuit_voltage_volt"] = rows.voltage_volt
+    quantities |= _of_voltage(rows, unread, driven=driven)
     tail_after = tail or Tail()
     if drive is not None:
         driven_quantities, tail_after = _under_constant_current(rows, before, drive, tail_after)
@@ -105,7 +104,15 @@ def summarise(
         breaches=observe(table, quantities, carried_rows),
         tail=tail_after,
         after_ten_second=_after_ten_second(rows, before),
+        intact=intact(table, quantities, warned),
     )
+
+
+def _of_voltage(rows: ReadingBlock, unread: NDArray[np.bool_], *, driven: bool) -> dict[str, Floats]:
+    """The voltage by the name under which it is bound, and what was not read where that matters."""
+    if not driven:
+        return {"open_circuit_voltage_volt": rows.voltage_volt}
+    return {"voltage_under_current_volt": rows.voltage_volt, "rows_without_reading": unread.astype(np.float64)}
 
 
 def _after_ten_second(rows: ReadingBlock, before: Row | None) -> Row | None:

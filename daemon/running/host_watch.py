@@ -1,4 +1,4 @@
-"""Notices when the host stood still or its UTC was moved. Neither decides anything; both are put on record."""
+"""Notices when the host stood still, its UTC was moved or its disk fills: put on record, it decides nothing."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ class HostWatch:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._second, self._utc_second = clock.now_second(), clock.utc_second()
+        self._noted: list[Noticed] = []
+
+    def note(self, noticed: Noticed) -> None:
+        """Somebody else has noticed this."""
+        self._noted = [other for other in self._noted if other.what != noticed.what] + [noticed]
 
     def look(self) -> list[Noticed]:
         """What has happened since the look before."""
         before_second, before_utc_second = self._second, self._utc_second
         self._second, self._utc_second = self._clock.now_second(), self._clock.utc_second()
-        noticed = [
+        noticed, self._noted = self._noted, []
+        noticed += [
             Noticed(what="away", text=f"the daemon did not run for {ended - began:.0f} s")
             for began, ended in self._clock.away_until_after(before_second)
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from daemon.deciding.run_state import Run
+from daemon.deciding.telling import on
 from daemon.events import BlockStored, ReadingsStored
 from daemon.plan import CELL_STREAM, DrivenStep
 from daemon.rows.readings import summarise_readings
@@ -27,6 +28,7 @@ def cell_rows(run: Run, rows: ReadingBlock) -> tuple[BlockStored, Block]:
         carried_rows=fold.carried_rows,
         drive=drive_of(run.step, run.rested_volt),
         tail=fold.tail,
+        warned=on(run),
     )
     block = Block(
         stream=CELL_STREAM,
@@ -56,6 +58,7 @@ def logged_rows(run: Run, logged: LoggedRows) -> tuple[ReadingsStored, Block]:
         carried_rows=run.stream_carried_rows.get(logged.stream, {}),
         tails=run.watch.tails,
         settled=run.watch.settled,
+        warned=on(run),
     )
     block = Block(
         stream=logged.stream,

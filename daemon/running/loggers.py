@@ -17,7 +17,7 @@ import numpy as np
 
 from daemon.clock import Clock, wait_out
 from daemon.plan import PRESSURE_STREAM, TEMPERATURE_STREAM
-from daemon.rows.pressure import PressureCalibration, surface_pressure_pa
+from daemon.rows.pressure import PressureCalibration, surface_pressure_pa, with_calibration
 from drivers.errors import DriverError
 from drivers.roles import Chamber, ChamberLook, Floats, Integers, LoadBlock, LoadCell, LoadStatus, Thermometer
 
@@ -267,12 +267,13 @@ class PressureLogger:
         if self._temperatures is not None:
             celsius = self._temperatures.jig_celsius_before(run_time_second)
             self._temperatures.forget_before(float(run_time_second[-1]))
+        pascal = surface_pressure_pa(block.displayed, celsius, self._calibration)
         columns: dict[str, Floats | Integers] = {
             "elapsed_second": run_time_second,
             "displayed_load": block.displayed,
-            "surface_pressure_pa": surface_pressure_pa(block.displayed, celsius, self._calibration),
+            "surface_pressure_pa": pascal,
             "sensor_temperature_celsius": celsius,
-            "load_status": block.status,
+            "load_status": with_calibration(block.status, pascal, self._calibration),
         }
         return LoggedRows(self.stream, columns)
 

@@ -19,6 +19,7 @@ from drivers.errors import DriverError
 from drivers.roles import ChillerLook, Floats, Integers, MillLook
 
 RECONNECT_EVERY_SECOND = 5.0
+SAME_MOMENT_SECOND = 1e-6
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class MillLogger:
 
     async def take(self) -> LoggedRows | None:
         """See `StreamLogger`; None when a row of this very moment was taken already."""
-        if self._clock.now_second() <= self._taken_second:
+        if self._clock.now_second() <= self._taken_second + SAME_MOMENT_SECOND:
             return None
         look = await self._glance()
         self._taken_second = self._clock.now_second()
@@ -59,6 +60,8 @@ class MillLogger:
 
     def gap(self, at_second: float) -> LoggedRows:
         """See `StreamLogger`."""
+        # Nobody was away for long: the row of this very moment may be stored already, by somebody else.
+        self._taken_second = max(self._taken_second, self._zero_second + at_second)
         return self._row(at_second, None, None, is_gap=True)
 
     async def close(self) -> None:
@@ -91,8 +94,8 @@ class MillLogger:
     ) -> LoggedRows:
         now_second = self._clock.now_second()
         vessel_celsius = chiller.external_celsius if chiller is not None else math.nan
-        if not math.isnan(vessel_celsius):
-            self._vessel_second = now_second
+        if self._cooling is not None and not math.isnan(vessel_celsius):
+            self._vessel_second = self._cooling.heard_second
         milling = self._bay.milling
         values = {
             "elapsed_second": at_second,

@@ -11,7 +11,8 @@ from functools import partial
 from daemon.clock import Clock
 from daemon.crash_points import reach
 from daemon.deciding.run_state import Run, encode_run
-from daemon.events import Event, Noticed, Warned, encode_event, kind_of
+from daemon.deciding.telling import words
+from daemon.events import Event, encode_event, kind_of
 from daemon.plan import CELL_STREAM
 from daemon.store.blocks import Block
 from daemon.store.errors import StoreError
@@ -49,11 +50,10 @@ class RunWriter:
         tries: int = WRITES_WHILE_LOCKED + 1,
     ) -> None:
         """Make an event, its rows and the run after it durable. Raises `StoreError`."""
-        new_warnings = () if isinstance(event, Noticed) else run.warnings[len(before.warnings) :]
         utc_second = self._clock.utc_second()
         entries = [
             JournalEntry(run_time_second=at_second, utc_second=utc_second, kind=kind_of(told), body=encode_event(told))
-            for told in (event, *(Warned(text=text) for text in new_warnings))
+            for told in (event, *words(before, run))
         ]
         snapshot = encode_run(run)
         await self._store(lambda: self._file.commit(entries, blocks, snapshot), tries)

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from daemon.clock import BenchClock, Clock, ControlPort, MonotonicClock, wait_out
+from daemon.clock import BenchClock, Clock, ControlPort, MonotonicClock
 from daemon.deciding.run_state import Phase
 from daemon.events import PauseRequested, PlanChanged, ResumeRequested, SkipRequested, StopRequested
 from daemon.publish.publisher import Publisher
-from daemon.recover import has_ended, rig_of, unfinished_runs
+from daemon.recover import has_ended, unfinished_runs
 from daemon.rig import Rig
+from daemon.runner import Runner
 from daemon.running.asked_edit import AskedEdit
-from daemon.running.link import PATIENT_WAITS_SECOND, SILENT
+from daemon.running.link import SILENT
 from daemon.running.progress import Progress
 from daemon.running.shared_chamber import SharedChambers
+from daemon.service.disk_room import DiskRoom
+from daemon.service.left_runs import LeftRuns
 from daemon.service.placing import PlacedRun, Placement, make_directory, new_run_id, place_left, place_new
+from daemon.service.plan_lease import PlanLeases
 from daemon.service.preparing import (
     PreparedRun,
     RefusedRequestError,
@@ -40,7 +43,7 @@ from daemon.service.run_status import run_status
 from daemon.service.shared_use import SharedUse
 from daemon.service.sources import Sources
 from daemon.service.usage_book import UsageBook
-from daemon.sharing import Waiting, wish_of
+from daemon.sharing import Waiting
 from daemon.station.file import StationFile
 from daemon.station.instruments import rig_wiring
 from daemon.station.settings import RigSettings, SharedSettings, StationSettings
@@ -111,10 +114,8 @@ class Daemon:
         self._data = Path(station.data)
         self._busy: dict[str, Busy] = {}
         self._starting: set[str] = set()
-        self._held: dict[str, HeldRun] = {}
-        self._retrying: dict[str, asyncio.Task[None]] = {}
-        self._changed, self._taking_up = asyncio.Event(), asyncio.Lock()
-        self._unknown: list[str] = []
+        self._changed = asyncio.Event()
+        self._left = LeftRuns(clock, put=self._put_back, is_busy=self._busy.__contains__, tell=self._changed.set)
         self._shared = shared
         self._use = SharedUse(SharingStore(self._data / STATION_FILE_NAME), clock)
         self._usage = UsageBook(UsageStore(self._data / STATION_FILE_NAME), self._data, rigs)
@@ -126,21 +127,16 @@ class Daemon:
             bring_to_open_circuit=self._open_waiting,
             tell=self._changed.set,
         )
-        self._counting: set[asyncio.Task[None]] = set()
+        self._leases = PlanLeases(self._use, clock, self._queue.look)
+        self._room = DiskRoom(self._data)
+        self._works: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Daemon:
         """Take up what was left."""
         found = unfinished_runs(self._data)
         unfinished = {directory.name for directory in (*found.left, *found.unreadable)}
         await self._use.settle(unfinished, lambda run_id: (self._data / run_id / RUN_FILE_NAME).exists())
-        for directory, why in found.unreadable.items():
-            log.error("%s cannot be taken up: %s", directory.name, why)
-            if (rig_name := rig_of(directory)) is not None:
-                self._held[rig_name] = HeldRun(directory.name, f"{why}; move its folder away to free the rig")
-            else:
-                self._unknown.append(f"{directory.name}, of a rig it does not say: {why}")
-        for directory in found.left:
-            await self._take_up(directory)
+        await self._left.take_up_all(found)
         self._queue.look()
         self._count_usage()
         return self
@@ -148,12 +144,11 @@ class Daemon:
     async def __aexit__(self, *_: object) -> None:
         """Let go of all rigs; nothing is switched, and who waits goes on waiting."""
         await self._queue.close()
+        await self._left.close()
         tasks = [busy.task for busy in self._busy.values() if busy.task is not None]
-        for retrying in self._retrying.values():
-            retrying.cancel()
         for busy in self._busy.values():
             busy.placed.runner.let_go()
-        await asyncio.gather(*tasks, *self._retrying.values(), *self._counting, return_exceptions=True)
+        await asyncio.gather(*tasks, *self._works, return_exceptions=True)
         await self._use.close()
         await self._usage.close()
 
@@ -272,6 +267,7 @@ class Daemon:
             await self._use.leave(waiting, f"{by} stopped it")
             self._queue.look()
             return waiting.run_id
+        self._left.ask(rig_name, None)
         busy = self._run_on(rig_name)
         if after and busy.placed.runner.run.phase in IS_HELD:
             raise RefusedRequestError(f"{rig_name} is held: end its run now, or resume it first")
@@ -280,6 +276,7 @@ class Daemon:
 
     def pause(self, rig_name: str, by: str, after: str = "") -> str:
         """Ask for a hold: now, or `after` "step" or "cycle"; answers the run's id. Raises `RefusedRequestError`."""
+        self._left.ask(rig_name, None)
         busy = self._run_on(rig_name)
         if busy.placed.runner.run.phase in IS_HELD:
             raise RefusedRequestError(f"{rig_name} is held already: {busy.placed.runner.run.why}")
@@ -288,9 +285,8 @@ class Daemon:
 
     async def resume(self, rig_name: str, by: str, *, unchecked: bool = False) -> str:
         """Let a held run go on, or try again to take one up; answers its id. Raises `RefusedRequestError`."""
-        held = self._held.get(rig_name)
-        if held is not None:
-            return await self._take_up_now(rig_name, held)
+        if self._left.at(rig_name) is not None:
+            return await self._left.take_up_now(rig_name)
         busy = self._run_on(rig_name)
         run = busy.placed.runner.run
         if run.phase is Phase.HALTING:
@@ -332,28 +328,17 @@ class Daemon:
         if not agreement:
             return made
         made.check(agreement, limits=limits)
-        await self._change_lease(header.run_id, prepared)
+        lease = header.run_id, header.rig, said.shared.get("chamber"), prepared.plan
         if busy and carries:
-            asked = AskedEdit(made.change, made.run.plan)
-            busy.placed.runner.wish(asked)
-            await asked.answered(busy.task)
-            return made
-        try:
-            await self._reopen(directory, prepared, made.change)
-        except BaseException:
-            if has_ended(directory / RUN_FILE_NAME):
-                await self._use.release(header.run_id)
-            raise
+            placed, asked = busy.placed, AskedEdit(made.change, made.run.plan)
+            async with self._leases.for_edit(*lease, lambda: placed.plan_in_force):
+                placed.runner.wish(asked)
+                await asked.answered(busy.task)
+        else:
+            path = directory / RUN_FILE_NAME
+            async with self._leases.for_edit(*lease, lambda: None if has_ended(path) else prepared.plan):
+                await self._reopen(directory, prepared, made.change)
         return made
-
-    async def _change_lease(self, run_id: str, prepared: PreparedRun) -> None:
-        """Have what the plan wants of a shared instrument. Raises `RefusedRequestError`."""
-        why = self._use.obstacle(prepared.wish, run_id)
-        if why is not None:
-            raise RefusedRequestError(why)
-        if prepared.wish is not None:
-            lease = lease_of(run_id, prepared.rig_name, prepared.plan, prepared.wish, self._clock.utc_second())
-            await self._use.grant(lease)
 
     async def _reopen(self, directory: Path, prepared: PreparedRun, change: PlanChanged) -> None:
         rig_name = prepared.rig_name
@@ -366,12 +351,14 @@ class Daemon:
                 await asyncio.to_thread(reopen, directory, rig, self._clock, change)
             finally:
                 await rig.close()
-            await self._take_up(directory)
+            await self._left.take_up(directory)
         finally:
             self._starting.discard(rig_name)
-        if rig_name in self._held:
-            raise RefusedRequestError(f"the steps are appended; {rig_name} holds {self._held[rig_name]}")
-        self._busy[rig_name].placed.runner.wish(ResumeRequested(by=change.by))
+        going_on = ResumeRequested(by=change.by)
+        self._left.ask(rig_name, going_on)
+        if (held := self._left.at(rig_name)) is not None:
+            raise RefusedRequestError(f"the steps are appended; {rig_name} holds {held}")
+        self._busy[rig_name].placed.runner.wish(going_on)
 
     def status(self) -> list[dict[str, Any]]:
         """Every rig, what runs on it, and why a run on it is held."""
@@ -381,7 +368,7 @@ class Daemon:
         """Wait until no run is going on, waits for its turn or for its instruments: all ended, or wait for a person."""
         while (
             self._use.waiting
-            or self._retrying
+            or self._left.is_trying
             or any(busy.placed.runner.run.phase is not Phase.HOLDING for busy in self._busy.values())
         ):
             self._changed.clear()
@@ -420,7 +407,7 @@ class Daemon:
         if rig_name in self._busy:
             return self._busy[rig_name]
         self._known_rig(rig_name)
-        held, waits = self._held.get(rig_name), self.waits(rig_name)
+        held, waits = self._left.at(rig_name), self.waits(rig_name)
         more = f"; it holds {held}" if held else f"; one waits, {waits}" if waits else ""
         raise RefusedRequestError(f"no run is going on at {rig_name}{more}")
 
@@ -441,38 +428,28 @@ class Daemon:
             raise RefusedRequestError(f"{rig_name} is busy with {self._busy[rig_name].placed.header.run_id}")
         if rig_name in self._starting or self._queue.is_opening(rig_name):
             raise RefusedRequestError(f"a run is being started on {rig_name}; look at `presscell status`")
-        if rig_name in self._held:
-            raise RefusedRequestError(f"{rig_name} holds an unfinished run: {self._held[rig_name]}")
+        if (held := self._left.at(rig_name)) is not None:
+            raise RefusedRequestError(f"{rig_name} holds an unfinished run: {held}")
         return said
 
-    async def _take_up(self, directory: Path) -> None:
-        """Put a run that was left back on its rig; what forbids it is told in the status, and nothing is touched."""
-        async with self._taking_up:
-            await self._take_up_alone(directory)
-
-    async def _take_up_alone(self, directory: Path) -> None:
-        header = read_header(directory / RUN_FILE_NAME)
-        rig_name, rig = header.rig, None
-        if rig_name in self._busy:
-            return
-        cell = read_cell(header.cell_text, header.cell_name)
+    async def _put_back(self, directory: Path, header: RunHeader) -> Runner:
+        """Carry a run that was left on, on its rig. Raises one of `HOLDS`, and nothing was touched."""
+        rig_name, cell = header.rig, read_cell(header.cell_text, header.cell_name)
+        said = self._known_rig(rig_name)
+        oven = said.shared.get("chamber")
+        if oven is not None or self._use.has_lease(header.run_id):
+            plan = plan_in_force(directory / RUN_FILE_NAME, header)
+            await self._leases.renew(header.run_id, rig_name, oven, plan)
+        rig = await connect_rig(
+            rig_wiring(rig_name, said, diameter_mm(cell), self._shared), self._clock, self._chambers
+        )
         try:
-            said = self._known_rig(rig_name)
-            await self._renew_lease(directory, header, said)
-            wiring = rig_wiring(rig_name, said, diameter_mm(cell), self._shared)
-            rig = await connect_rig(wiring, self._clock, self._chambers)
             placed = await self._placed_left(rig_name, directory, rig)
-        except (DriverError, StoreError, RefusedRequestError, ValueError) as error:
-            log.warning("%s is held: %s", header.run_id, error)
-            self._held[rig_name] = HeldRun(header.run_id, str(error), directory)
-            if rig is not None:
-                await rig.close()
-            if isinstance(error, SILENT) and rig_name not in self._retrying:
-                # After a power failure the PC is often there before its instruments.
-                self._retrying[rig_name] = asyncio.create_task(self._take_up_later(rig_name, directory))
-            return
-        self._held.pop(rig_name, None)
+        except BaseException:
+            await rig.close()
+            raise
         self._carry(rig_name, rig, placed)
+        return placed.runner
 
     async def _placed_left(self, rig_name: str, directory: Path, rig: Rig) -> PlacedRun:
         """Raises as `place_left`. Simulated time stands still meanwhile, as at all work."""
@@ -484,45 +461,14 @@ class Daemon:
         finally:
             self._clock.leave()
 
-    async def _renew_lease(self, directory: Path, header: RunHeader, said: RigSettings) -> None:
-        """A run from before its instrument was shared gets its lease, if it can; without one it may set nothing."""
-        if self._use.has_lease(header.run_id):
-            return
-        plan = plan_in_force(directory / RUN_FILE_NAME, header)
-        wish = wish_of(plan, said.shared.get("chamber"))
-        why = self._use.obstacle(wish, header.run_id)
-        if why is not None:
-            log.warning("%s gets no lease: %s", header.run_id, why)
-        elif wish is not None:
-            await self._use.grant(lease_of(header.run_id, header.rig, plan, wish, self._clock.utc_second()))
-
-    async def _take_up_later(self, rig_name: str, directory: Path) -> None:
-        self._clock.join()
-        try:
-            for wait_second in itertools.chain(PATIENT_WAITS_SECOND, itertools.repeat(PATIENT_WAITS_SECOND[-1])):
-                await wait_out(self._clock, self._clock.now_second() + wait_second)
-                if rig_name in self._held:
-                    await self._take_up(directory)
-                if rig_name not in self._held:
-                    return
-        finally:
-            del self._retrying[rig_name]
-            self._changed.set()
-            self._clock.leave()
-
-    async def _take_up_now(self, rig_name: str, held: HeldRun) -> str:
-        if held.directory is None:
-            raise RefusedRequestError(f"{rig_name} holds {held}")
-        await self._take_up(held.directory)
-        if rig_name in self._held:
-            raise RefusedRequestError(f"{rig_name} still holds {self._held[rig_name]}")
-        return held.name
-
     def _count_usage(self) -> None:
         """Count, off the loop, what the runs that are not going on have used."""
-        counting = asyncio.create_task(self._counted(), name="usage")
-        self._counting.add(counting)
-        counting.add_done_callback(self._counting.discard)
+        self._beside(self._counted(), "usage")
+
+    def _beside(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._works.add(task)
+        task.add_done_callback(self._works.discard)
 
     async def _counted(self) -> None:
         try:
@@ -534,7 +480,11 @@ class Daemon:
         busy = Busy(rig, placed)
         self._busy[rig_name] = busy
         if self._publisher is not None:
-            self._publisher.follow(placed.directory, placed.header)
+            try:
+                self._publisher.follow(placed.directory, placed.header)
+            except Exception:
+                # Who listens is no reason for a run not to go on, and its file is there already.
+                log.exception("%s is not published", placed.header.run_id)
         busy.task = asyncio.create_task(self._carry_out(rig_name, busy), name=placed.header.run_id)
 
     async def _carry_out(self, rig_name: str, busy: Busy) -> None:
@@ -542,11 +492,11 @@ class Daemon:
             run = await busy.placed.carry_out()
             if run.phase in IS_ENDING:
                 name = busy.placed.header.run_id
-                self._held[rig_name] = HeldRun(name, f"{run.why}; mend it, then resume", busy.placed.directory)
+                self._left.hold(rig_name, HeldRun(name, f"{run.why}; mend it, then resume", busy.placed.directory))
         except Exception as error:
             # One rig's failure must not end the others; the cell of this one is at open circuit already.
             log.exception("%s ended by an error", busy.placed.header.run_id)
-            self._held[rig_name] = HeldRun(busy.placed.header.run_id, str(error), busy.placed.directory)
+            self._left.hold(rig_name, HeldRun(busy.placed.header.run_id, str(error), busy.placed.directory))
         finally:
             try:
                 await asyncio.to_thread(busy.placed.close)
@@ -565,17 +515,19 @@ class Daemon:
             self._publisher.nudge()
         if rig_name in self._busy:
             self._busy[rig_name].progress = progress
+        if self._room.is_due():
+            self._beside(self._room.tell(self._busy), "disk")
         self._changed.set()
 
     def _status_of(self, rig_name: str) -> dict[str, Any]:
         busy, usage = self._busy.get(rig_name), self._usage.warnings(rig_name)
         if busy is None:
-            held, waiting = self._held.get(rig_name), self._use.waits_at(rig_name)
+            held, waiting = self._left.at(rig_name), self._use.waits_at(rig_name)
             if waiting is not None and held is None:
                 said = {"run_id": waiting.run_id, "reason": self.waits(rig_name)}
                 return {"rig": rig_name, "state": "waiting", **said, "usage": usage}
-            reason = str(held) if held else "; ".join(self._unknown) or self._use.why_left(rig_name)
-            is_tried_again = rig_name in self._retrying
+            reason = str(held) if held else self._left.unknown or self._use.why_left(rig_name)
+            is_tried_again = self._left.is_tried_again(rig_name)
             if is_tried_again:
                 reason += "; it is tried again by itself"
             state = "held" if held else "free"

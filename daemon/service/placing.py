@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,8 @@ from daemon.service.sources import Sources
 from daemon.store.errors import StoreError
 from daemon.store.records import RUN_FILE_NAME, RunHeader
 from daemon.store.run_file import RunFile
+
+_STAMP = "%Y%m%dT%H%M%SZ"
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +63,12 @@ class PlacedRun:
         """Carry it out to its end. Raises as `Runner.run_to_end`."""
         return await self.runner.run_to_end(self._first)
 
+    @property
+    def plan_in_force(self) -> Plan | None:
+        """The plan it has now; None when it has ended."""
+        run = self.runner.run
+        return None if run.phase is Phase.FINISHED else run.plan
+
     def close(self) -> None:
         """Close its file; a run that has ended becomes one plain file, if nobody reads it just now.
 
@@ -76,8 +85,15 @@ class PlacedRun:
 
 def new_run_id(station: str, utc_second: float) -> str:
     """`<station>-<utc>-<six random characters>`."""
-    stamp = datetime.fromtimestamp(utc_second, UTC).strftime("%Y%m%dT%H%M%SZ")
+    stamp = datetime.fromtimestamp(utc_second, UTC).strftime(_STAMP)
     return f"{station}-{stamp}-{secrets.token_hex(3)}"
+
+
+def utc_second_in(run_id: str) -> float | None:
+    """The whole second at which a run of this id began, or began to wait for its rig; None when it does not say."""
+    with suppress(ValueError, IndexError):
+        return datetime.strptime(run_id.rsplit("-", 2)[1], _STAMP).replace(tzinfo=UTC).timestamp()
+    return None
 
 
 def make_directory(directory: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import msgspec
@@ -11,9 +12,10 @@ from daemon.deciding.editing import refusals
 from daemon.deciding.run_state import Phase, Run, encode_run
 from daemon.engine import ENGINE_VERSION, advance
 from daemon.events import PlanChanged, encode_event, kind_of
-from daemon.recover import check_same_instruments, left_run
+from daemon.recover import check_same_instruments, left_run, rig_of
 from daemon.rig import Rig
 from daemon.running.asked_edit import EditRefusedError
+from daemon.service.placing import utc_second_in
 from daemon.store.errors import StoreError
 from daemon.store.reading import read_header, read_snapshot
 from daemon.store.records import RUN_FILE_NAME, JournalEntry, RunHeader
@@ -59,12 +61,25 @@ def reopen(directory: Path, rig: Rig, clock: Clock, change: PlanChanged) -> None
 
 
 def _refuse_after_another(directory: Path, header: RunHeader) -> None:
-    """Nobody knows whether the cell is still in a jig that another run has used."""
-    for path in directory.parent.glob(f"*/{RUN_FILE_NAME}"):
+    """Nobody knows whether the cell is still in a jig that another run has used, or may have used."""
+    for path in sorted(directory.parent.glob(f"*/{RUN_FILE_NAME}")):
         try:
             other = read_header(path)
-        except (StoreError, OSError):
+        except (StoreError, OSError) as error:
+            _refuse_unless_elsewhere(path.parent, header, error)
             continue
         if other.rig == header.rig and other.started_utc_second > header.started_utc_second:
             what = f"{other.run_id} was begun on {header.rig} since"
             raise EditRefusedError(f"{what}: begin a new run with what is to come")
+
+
+def _refuse_unless_elsewhere(other: Path, header: RunHeader, error: Exception) -> None:
+    """A run whose file cannot be read was on this rig since, unless the file or its name says otherwise."""
+    if rig_of(other) not in (None, header.rig):
+        return
+    utc_second = utc_second_in(other.name)
+    if utc_second is not None and utc_second < math.floor(header.started_utc_second):
+        # While a run waits on a rig no other begins there: the order of ids is that of the runs.
+        return
+    what = f"{other.name} may have been begun on {header.rig} since, and nobody can tell: {error}"
+    raise EditRefusedError(f"{what}. Begin a new run with what is to come, or move its folder away if it was not")

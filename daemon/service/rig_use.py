@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.events import ResumeRequested
 from daemon.rig import Rig
 from daemon.running.progress import Progress
 from daemon.service.placing import PlacedRun
@@ -23,11 +24,15 @@ class Busy:
 
 @dataclass(frozen=True)
 class HeldRun:
-    """A run that could not be taken up; `directory` is where it is, None when trying again is of no use."""
+    """A run that could not be taken up; `directory` is where it is, None when trying again is of no use.
+
+    `then` is what somebody has already asked of it, for when it is taken up.
+    """
 
     name: str
     why: str
     directory: Path | None = None
+    then: ResumeRequested | None = None
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.why}"
+        return f"{self.name}: {self.why}" + ("; it goes on by itself once it is taken up" if self.then else "")

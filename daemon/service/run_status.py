@@ -29,7 +29,7 @@ def run_status(runner: Runner, progress: Progress | None) -> dict[str, Any]:
         "current_ampere": last.current_ampere if last else None,
         **(fresh(run, progress.readings, runner.listened_second) if progress else {}),
         "flags": flag_texts(run, runner.listened_second),
-        "warnings": list(run.warnings),
+        "warnings": list(run.warnings_on),
     }
 
 

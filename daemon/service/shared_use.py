@@ -27,6 +27,7 @@ class SharedUse:
         self._turn = asyncio.Lock()
         self._leases = {lease.run_id: lease for lease in store.leases()}
         self._waiting = store.waiting()
+        self._leaving: list[str] = []
         self._why_left = store.why_left()
 
     async def settle(self, unfinished: Collection[str], has_begun: Callable[[str], bool]) -> None:
@@ -43,16 +44,16 @@ class SharedUse:
 
     @property
     def waiting(self) -> tuple[Waiting, ...]:
-        """The queue, in its order."""
+        """The queue, in its order; who is leaving it is in it until that is durable."""
         return tuple(self._waiting)
 
     def waits_at(self, rig: str) -> Waiting | None:
         """The run that waits at a rig."""
         return next((one for one in self._waiting if one.rig == rig), None)
 
-    def is_waiting(self, one: Waiting) -> bool:
-        """Whether a run is in the queue still."""
-        return one in self._waiting
+    def may_begin(self, one: Waiting) -> bool:
+        """Whether a run is in the queue still, and nobody is taking it out."""
+        return one in self._waiting and one.run_id not in self._leaving
 
     def why_left(self, rig: str) -> str:
         """Why the last run of a rig left the queue without having begun; empty when another came after it."""
@@ -89,6 +90,11 @@ class SharedUse:
         """Whether a run has a lease."""
         return run_id in self._leases
 
+    def wish_of(self, run_id: str) -> Wish | None:
+        """What the lease of a run names; None when it has none."""
+        lease = self._leases.get(run_id)
+        return lease.wish if lease else None
+
     async def grant(self, lease: Lease) -> None:
         """Give a run its lease, or another one. Whether it may have it was asked before, with nothing in between."""
         before = self._leases.get(lease.run_id)
@@ -123,18 +129,19 @@ class SharedUse:
     async def leave(self, one: Waiting, why: str) -> None:
         """Take a run out of the queue that has not begun; one that is not in it any more is left alone.
 
-        From the first moment on nobody begins it; when the disk refuses, it is back at its place.
+        From the first moment on nobody begins it, but it waits until that is durable: its place and its rig are no one
+        else's before. When the disk refuses, it goes on waiting.
         """
         if one not in self._waiting:
             return
         text, utc_second = f"{one.run_id} left the queue: {why}", self._clock.utc_second()
-        log.warning("%s", text)
-        self._waiting.remove(one)
+        self._leaving.append(one.run_id)
         try:
             await self._stored(lambda: self._store.leave(one, text, utc_second))
-        except BaseException:
-            self._waiting = sorted([*self._waiting, one], key=lambda other: other.place)
-            raise
+        finally:
+            self._leaving.remove(one.run_id)
+        log.warning("%s", text)
+        self._waiting = [other for other in self._waiting if other != one]
         self._leases.pop(one.run_id, None)
         self._why_left[one.rig] = text
 

@@ -103,11 +103,13 @@ def _verbs(daemon: Daemon) -> dict[str, Answerer]:
     async def status(_request: dict[str, Any]) -> list[dict[str, Any]]:
         return daemon.status()
 
-    async def stop(request: dict[str, Any]) -> str:
+    async def stop(request: dict[str, Any]) -> str | dict[str, Any]:
         after = request.get("after", "")
         if after not in {"", "cycle"}:
             raise RefusedRequestError(f"a stop is now, or after a cycle, not after {after!r}")
-        return await daemon.stop(request["rig"], request.get("by", "somebody"), after)
+        was_asked = _was_asked(daemon.status(), request["rig"], after, ends=True)
+        run_id = await daemon.stop(request["rig"], request.get("by", "somebody"), after)
+        return {"run_id": run_id, "was_asked": True} if was_asked else run_id
 
     async def edit(request: dict[str, Any]) -> dict[str, Any]:
         made = await daemon.edit(
@@ -122,11 +124,13 @@ def _verbs(daemon: Daemon) -> dict[str, Answerer]:
     async def usage(_request: dict[str, Any]) -> list[dict[str, Any]]:
         return [{**msgspec.to_builtins(total), "warning": total.warning} for total in await daemon.usage()]
 
-    async def pause(request: dict[str, Any]) -> str:
+    async def pause(request: dict[str, Any]) -> str | dict[str, Any]:
         after = request.get("after", "")
         if after not in {"", "step", "cycle"}:
             raise RefusedRequestError(f"a pause is now, or after a step or a cycle, not after {after!r}")
-        return daemon.pause(request["rig"], request.get("by", "somebody"), after)
+        was_asked = _was_asked(daemon.status(), request["rig"], after, ends=False)
+        run_id = daemon.pause(request["rig"], request.get("by", "somebody"), after)
+        return {"run_id": run_id, "was_asked": True} if was_asked else run_id
 
     async def resume(request: dict[str, Any]) -> str:
         unchecked = bool(request.get("unchecked"))
@@ -141,6 +145,12 @@ def _verbs(daemon: Daemon) -> dict[str, Answerer]:
 
     control = {"pause": pause, "resume": resume, "skip": skip, "stop": stop, "edit": edit}
     return {"run": run, "status": status, **control, "events": events, "usage": usage}
+
+
+def _was_asked(rigs: list[dict[str, Any]], rig_name: str, after: str, *, ends: bool) -> bool:
+    """Whether the run on a rig waits for just this end, or hold, already."""
+    here = next((rig for rig in rigs if rig["rig"] == rig_name), {})
+    return bool(after) and (here.get("pause_after"), here.get("pause_ends")) == (after, ends)
 
 
 def _events(path: Path, after_seq: int) -> list[dict[str, Any]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from daemon.compiling.bounds import weaker_than_default
+from daemon.publish.topics import STATION_LEAVES
 from daemon.station.fields import identifier, is_on_this_machine
 from daemon.station.instrument_settings import Calibration, Instrument, LoadCellSettings
 from daemon.station.settings import RigSettings, SharedSettings, StationSettings
 from protocols import units
 from protocols.errors import BadValueError, Path
-from protocols.fields import did_you_mean
+from protocols.guesses import did_you_mean
 from protocols.settings import Safety
 from protocols.source import Findings
 
@@ -88,6 +89,9 @@ def _check_shared(findings: Findings, rigs: Mapping[str, RigSettings], shared: M
 def _check_rigs(findings: Findings, rigs: Mapping[str, RigSettings]) -> None:
     for name, rig in rigs.items():
         _check_name(findings, ("rigs", name), name)
+        if name in STATION_LEAVES:
+            what = f"a rig can't be named {name}: the station has a topic of that name"
+            findings.error(("rigs", name), what, "write another name, as rig1", at_key=True)
         _check_rig(findings, ("rigs", name), rig)
         _check_safety(findings, ("rigs", name, "safety"), rig.safety)
 

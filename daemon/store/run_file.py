@@ -89,7 +89,12 @@ class RunFile:
         except BaseException:
             lock.release()
             raise
-        return cls._open_writable(path, lock, busy_timeout_second)
+        try:
+            return cls._open_writable(path, lock, busy_timeout_second)
+        except BaseException:
+            # Nothing is in it yet, and who asked for the run is told no: the next daemon must not begin it.
+            path.unlink(missing_ok=True)
+            raise
 
     @classmethod
     def open(

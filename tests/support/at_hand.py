@@ -16,7 +16,7 @@ from simulators.keithley import KeithleySMU
 from simulators.keithley.dummy import DummyResistor
 from tests.support.desks import BY_ROLE, ENTRIES, Desk, PotentiostatDesk
 
-LISTENED_SECOND, LISTENINGS = 2.0, 5
+LISTENED_SECOND, LISTENINGS = 0.25, 40
 DUMMY_OHM = 1000.0
 NOBODYS_TOKEN = "p0c0ffee_999999"
 COLDEST, HOTTEST = -100.0, 300.0

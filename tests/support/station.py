@@ -19,11 +19,6 @@ CELL = REPOSITORY / "config" / "cells" / "bm05.yaml"
 START_WITHIN_SECOND = 30.0
 ROLES = {
     "potentiostat": 'potentiostat: {{driver: keithley.2450, address: "{address}", serial_number: "04451117"}}',
-    "mill_drive": 'mill_drive: {{driver: ls.ig5a, address: "{address}", highest_rpm: 4200, loss_stop_s: 3}}',
-    "chiller": (
-        'chiller: {{driver: lauda.chiller, address: "{address}",'
-        " host_loss: {{timeout_s: 30, safe_temperature_C: 15, safe_mode: true}}}}"
-    ),
 }
 
 
@@ -36,7 +31,6 @@ class Station:
     on_owner_lost: str = "freeze"
     supervise_every_s: float = 10.0
     mqtt: str | None = None
-    bench_name: str = "potentiostat_only.yaml"
     control: str = ""
     bench: subprocess.Popen[str] | None = None
     daemons: list[subprocess.Popen[str]] = field(default_factory=list)
@@ -54,7 +48,7 @@ class Station:
         return CommandLine(self.folder)
 
     def start_bench(self, seed: int = 1) -> None:
-        bench_file = REPOSITORY / "config" / "bench" / self.bench_name
+        bench_file = REPOSITORY / "config" / "bench" / "potentiostat_only.yaml"
         self.bench = subprocess.Popen(
             [
                 *(sys.executable, "-m", "simulators", str(bench_file)),
@@ -76,6 +70,12 @@ class Station:
             + (f'mqtt: {{broker: "{self.mqtt}"}}\n' if self.mqtt else "")
             + f"rigs:\n  rig1:\n{rig}\n"
         )
+
+    def as_fast_as_it_goes(self) -> None:
+        """From the next daemon on."""
+        path = self.folder / "station.yaml"
+        path.write_text(path.read_text().replace(f", pace: {self.pace:g}" if self.pace else "", ""))
+        self.pace = None
 
     def serve(self, *words: str, crash_at: str | None = None) -> subprocess.Popen[str]:
         """A daemon that is ready to be asked; with `crash_at` it dies there, see `daemon.crash_points`."""

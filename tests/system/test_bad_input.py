@@ -1,12 +1,16 @@
 """Bad files are refused before anything is switched on: no bench is started, no run directory made, no traceback."""
 
+import os
 import re
 import signal
-import subprocess
+from pathlib import Path
 
 import pytest
 
+from daemon.recover import unfinished_runs
 from daemon.store.rows import read_rows
+from tests.support.command_line import children_of
+from tests.support.host import wait_until
 
 GOOD_CELL = """\
 cell: {name: test cell}
@@ -97,12 +101,27 @@ def test_a_data_directory_that_cannot_be_is_said_in_a_sentence(command_line, dat
     assert "Rows stored" not in done.stderr
 
 
+def is_caught(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal."""
+    (mask,) = re.findall(r"^SigCgt:\s+(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
 def test_who_interrupts_a_run_that_has_ended_is_told_where_it_is(command_line):
     """Its rows wait for a broker that is not there; nobody says that nothing was switched on."""
     process = command_line.start(REST, "--broker", "127.0.0.1:9")
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(6.0)
+
+    def waits_for_the_broker() -> bool:
+        """The run is over, and does not hear any more that it is to be stopped."""
+        begun = list(command_line.data.glob("*/run.sqlite"))
+        over = begun and not unfinished_runs(command_line.data).left
+        return bool(over) and not is_caught(process.pid, signal.SIGTERM)
+
+    wait_until(process, waits_for_the_broker, lambda: "")
+    (bench,) = children_of(process.pid)
     process.send_signal(signal.SIGINT)
+    process.wait(30)
+    os.kill(bench, signal.SIGTERM)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 1, errors
     (directory,) = (path for path in command_line.data.iterdir() if path.is_dir())

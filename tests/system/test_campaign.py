@@ -1,4 +1,4 @@
-"""A small campaign: one seed of each kind of fault, every crash point, and some kills of one long run."""
+"""A small campaign: one seed of each kind of fault, every crash point, kills of one long run and of a mill."""
 
 import subprocess
 import sys
@@ -11,6 +11,8 @@ from tests.campaign.kinds import KINDS
 REPOSITORY = Path(__file__).parents[2]
 WITHIN_SECOND = 110.0
 PARTS = 3
+MILL_SEED, MILL_KINDS = "4", ("mill_crash_loop",)
+"""Each death is followed by others before a daemon has looked."""
 
 
 def campaign(*words: str) -> list[str]:
@@ -44,3 +46,9 @@ def test_dying_at_every_crash_point_breaks_no_promise():
 @pytest.mark.parametrize("bench", ["frozen", "running"])
 def test_a_run_killed_again_and_again_is_as_if_undisturbed(bench):
     assert campaign("--kills", "8", "--seed", "3", "--bench", bench)[-1] == f"8 kills, bench {bench}, 0 violations"
+
+
+def test_a_mill_killed_again_and_again_never_mills_more_than_its_recipe():
+    lines = campaign("--mill", "--seed", MILL_SEED, *(word for kind in MILL_KINDS for word in ("--kind", kind)))
+    assert lines[0].startswith(f"seed {MILL_SEED}  {', '.join(MILL_KINDS)}  completed, ")
+    assert lines[-1] == "1 seeds, 0 violations"

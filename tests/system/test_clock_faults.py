@@ -72,7 +72,10 @@ def test_utc_jumps_in_a_run_and_summer_time_begins(host, tmp_path):
     host.more = {
         "LD_PRELOAD": str(libfaketime()),
         "FAKETIME_TIMESTAMP_FILE": str(said),
-        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_CACHE_DURATION": "0",
+        # When two threads ask at once, as SQLite and the loop do, it reads its file anew: that must not begin it anew.
+        "FAKETIME_DONT_RESET": "1",
+        "NO_FAKE_STAT": "1",
         "DONT_FAKE_MONOTONIC": "1",
         "TZ": "Europe/Berlin",
     }

@@ -77,14 +77,16 @@ def test_the_disk_refuses_in_a_charge(make_host, trouble):
     daemon = host.serve()
     host.run(CYCLING)
     host.wait_for(lambda: host.rows("cell") > 200)
+    if trouble.needs_disk:
+        host.wait_for(lambda: any(warning.startswith("disk_low: ") for warning in host.status()[0]["warnings"]))
     trouble.spoil(host)
     acknowledged = read_rows(host.run_path, "cell")
     host.wait_for(lambda: trouble.says in host.words)
     host.wait_for(lambda: "ended by an error" in host.words)
     closed, opened = host.bench_log("output")[-2:]
     assert (closed["relay"], opened["relay"]) == ("closed", "open"), "the cell is driven on"
+    host.wait_for(lambda: host.status()[0]["state"] == "held")
     (rig,) = host.status()
-    assert rig["state"] == "held"
     assert trouble.says in rig["reason"]
     daemon.send_signal(signal.SIGTERM)
     assert host.ended(daemon) == 0

@@ -132,9 +132,13 @@ def test_a_stop_that_waits_is_taken_back(make_host):
     host.wait_for(lambda: host.status()[0]["step_id"] == "life/charge")
     assert host.ask("stop", "rig1", "--after-cycle").returncode == 0
     host.wait_for(lambda: host.status()[0]["pause_ends"])
+    again = host.ask("stop", "rig1", "--after-cycle")
+    assert (again.returncode, "asked already to stop after this cycle" in again.stderr) == (0, True)
     assert host.ask("resume", "rig1").returncode == 0
     host.wait_for(lambda: not host.status()[0]["pause_after"])
     assert host.status()[0]["state"] == "running"
+    kinds = [entry.kind for entry in read_journal(host.run_path)]
+    assert kinds.count("stop_requested") == 1
 
 
 def test_steps_are_appended_to_a_finished_run(make_host):

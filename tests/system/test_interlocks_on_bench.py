@@ -1,9 +1,7 @@
 """The safety table on the simulated laboratory: sensors and leads go wrong at a known second, and the cell is safe."""
 
 import dataclasses
-import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +9,11 @@ import pytest
 
 from daemon.bench_process import BenchProcess
 from daemon.bench_rig import wiring_of
-from daemon.clock import BenchClock, ControlPort
-from daemon.compile import load_plan
-from daemon.deciding.run_state import Outcome, Run
-from daemon.events import SegmentRecord
-from daemon.service.placing import Placement, place_new
+from daemon.deciding.run_state import Outcome
 from daemon.service.sources import Sources
-from daemon.station.wiring import connect_rig, plan_on_rig
+from daemon.station.wiring import RigWiring
 from drivers.registry import potentiostat
-from tests.support.rigs import records_of
+from tests.support.bench_runs import Carried, Fault, carried_out, on
 
 REPOSITORY = Path(__file__).parents[2]
 CELL = (REPOSITORY / "config/cells/bm05.yaml").read_text()
@@ -36,76 +30,31 @@ POWER = "  - {step: constant_power, id: charge, power_mW: 4.5, until_time: 30 mi
 AFTER = "  - {step: open_circuit_voltage, id: after, until_time: 1 min}\n"
 
 
-@dataclass(frozen=True)
-class Carried:
-    """A run that was carried out, its segments, and what the bench itself saw."""
-
-    run: Run
-    records: list[SegmentRecord]
-    zero_second: float
-    ended_second: float
-    log: list[dict[str, Any]]
-
-    @property
-    def warned(self) -> list[str]:
-        return [warning.partition(":")[0] for warning in self.run.warnings]
-
-    def charge_coulomb(self) -> float:
-        """What has truly gone into the cell, less what has come out."""
-        (end,) = [line for line in self.log if line["event"] == "end"]
-        return end["charge_in_coulomb"] - end["charge_out_coulomb"]
-
-
 CarryOut = Callable[..., Awaitable[Carried]]
+
+
+def wired(bench: BenchProcess) -> RigWiring:
+    """The rig of a bench, its thermometer asked as rarely as a slow one."""
+    wiring = wiring_of(bench, DRIVER)
+    assert wiring.thermometer is not None
+    asked = dataclasses.replace(wiring.thermometer, every_second=THERMOMETER_EVERY_SECOND)
+    return dataclasses.replace(wiring, thermometer=asked)
 
 
 @pytest.fixture
 def carry_out(tmp_path: Path) -> CarryOut:
-    async def carry_out(method: str, *faults: dict[str, Any], every_second: float = EVERY_SECOND) -> Carried:
-        """Carry a method out; `faults` are words to the control port, `at_second` counted from its start."""
-        log_file = tmp_path / "bench.jsonl"
-        bench = await BenchProcess.start(BENCH, log_file=log_file, seed=1)
-        control = await ControlPort.connect(bench.control_address)
-        clock = await BenchClock.own(control, pace=None, on_owner_lost="freeze")
-        wiring = wiring_of(bench, DRIVER)
-        assert wiring.thermometer is not None
-        asked = dataclasses.replace(wiring.thermometer, every_second=THERMOMETER_EVERY_SECOND)
-        wiring = dataclasses.replace(wiring, thermometer=asked)
-        plan, _ = load_plan(WINDOW + method, "p.yaml", CELL, "c.yaml", potentiostat(DRIVER).limits)
-        rig = await connect_rig(wiring, clock)
-        try:
-            placed = place_new(
-                "bench-20261122T120000Z-a1b2c3",
-                plan_on_rig(plan, wiring),
-                Sources(protocol_name="p.yaml", protocol_text=method, cell_name="c.yaml", cell_text=CELL),
-                placement=Placement(
-                    station="bench", data_directory=tmp_path, supervise_every_second=every_second, simulated=True
-                ),
-                rig=rig,
-                clock=clock,
-                tell=lambda _: None,
-                holds_wait=False,
-            )
-            zero_second = placed.header.zero_second
-            for fault in faults:
-                await control.ask("fault", **fault | {"at_second": zero_second + fault["at_second"]})
-            run = await placed.carry_out()
-            ended_second = placed.runner.run_time_second
-            placed.close()
-            await control.ask("end")
-        finally:
-            await rig.close()
-            await clock.close()
-            await bench.wait_for_end()
-        log = [json.loads(line) for line in log_file.read_text().splitlines()]
-        records = records_of(placed.directory / "run.sqlite")
-        return Carried(run, records, zero_second, ended_second, log)
+    async def carry_out(method: str, *faults: Fault, every_second: float = EVERY_SECOND) -> Carried:
+        return await carried_out(
+            BENCH,
+            tmp_path,
+            wired,
+            Sources(protocol_name="p.yaml", protocol_text=WINDOW + method, cell_name="c.yaml", cell_text=CELL),
+            potentiostat(DRIVER).limits,
+            every_second=every_second,
+            faults=faults,
+        )
 
     return carry_out
-
-
-def on(cable: str, kind: str, at_second: float, **details: Any) -> dict[str, Any]:
-    return {"cable": cable, "kind": kind, "at_second": at_second, **details}
 
 
 BROKEN_SECOND = 900.0

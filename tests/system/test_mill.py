@@ -3,26 +3,20 @@
 import dataclasses
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from daemon.bench_process import BenchProcess
 from daemon.bench_rig import wiring_of
-from daemon.clock import BenchClock, ControlPort
-from daemon.compile import load_plan
-from daemon.deciding.run_state import Outcome, Run
-from daemon.events import SegmentRecord
+from daemon.deciding.run_state import Outcome
 from daemon.running.mill_logger import MillStatus
-from daemon.service.placing import Placement, place_new
 from daemon.service.sources import Sources
-from daemon.station.wiring import RigWiring, connect_rig, plan_on_rig
+from daemon.station.wiring import RigWiring
 from daemon.store.rows import read_rows
+from tests.support.bench_runs import Carried, Fault, blade, carried_out, on
 from tests.support.command_line import CommandLine
-from tests.support.rigs import records_of
 
 REPOSITORY = Path(__file__).parents[2]
 BENCH = (REPOSITORY / "config/bench/mill.yaml").read_text()
@@ -40,11 +34,6 @@ method:
   - {{step: wait_for, id: rest, until_time: 30 s}}
   - {{step: mill, id: again, speed_rpm: 4000, until_time: 60 s}}
 """
-
-
-def blade(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the bench itself saw the blade do."""
-    return [line for line in log if line["event"] == "blade"]
 
 
 def test_the_recipe_runs_to_its_end_as_it_is_written(command_line: CommandLine, bench_log: Any) -> None:
@@ -78,24 +67,6 @@ def test_the_recipe_runs_to_its_end_as_it_is_written(command_line: CommandLine, 
     assert [line["rpm"] for line in starts] == [0.0] * RUNS
 
 
-@dataclass(frozen=True)
-class Milled:
-    """A run that was carried out, its segments, and what the bench itself saw; bench time from the run's start."""
-
-    run: Run
-    records: list[SegmentRecord]
-    zero_second: float
-    log: list[dict[str, Any]]
-
-    def stopped_second(self) -> float:
-        """Run time at which the blade was first let go or told to stop, by whomever."""
-        return min(line["bench_second"] for line in blade(self.log) if line["goal_rpm"] == 0) - self.zero_second
-
-    def started_second(self) -> float:
-        """Run time at which it was last told to turn."""
-        return max(line["bench_second"] for line in blade(self.log) if line["goal_rpm"] > 0) - self.zero_second
-
-
 def hasty(wiring: RigWiring, chiller_real_second: float) -> RigWiring:
     """The same rig, whose instruments are not waited for long in real time: they answer at once or never."""
     drive, chiller = wiring.mill_drive, wiring.chiller
@@ -110,54 +81,29 @@ def hasty(wiring: RigWiring, chiller_real_second: float) -> RigWiring:
     )
 
 
-Mill = Callable[..., Awaitable[Milled]]
+Mill = Callable[..., Awaitable[Carried]]
 
 
 @pytest.fixture
 def mill(tmp_path: Path) -> Mill:
-    async def mill(*faults: dict[str, Any], limit_celsius: float = LIMIT_CELSIUS) -> Milled:
-        """Carry a short recipe out with a cold bath; `faults` are words to the control port, from the run's start."""
-        bench_file, log_file = tmp_path / "bench.yaml", tmp_path / "bench.jsonl"
+    async def mill(*faults: Fault, limit_celsius: float = LIMIT_CELSIUS) -> Carried:
+        """Carry a short recipe out with a cold bath."""
+        bench_file = tmp_path / "bench.yaml"
         bench_file.write_text(BENCH.replace("bath_temperature_C: 23", "bath_temperature_C: 15"))
-        bench = await BenchProcess.start(bench_file, log_file=log_file, seed=1)
-        control = await ControlPort.connect(bench.control_address)
-        clock = await BenchClock.own(control, pace=None, on_owner_lost="freeze")
         is_silent = any(fault["kind"] == "silent" for fault in faults)
-        wiring = hasty(wiring_of(bench, ""), SILENT_REAL_SECOND if is_silent else ANSWER_REAL_SECOND)
+        patience = SILENT_REAL_SECOND if is_silent else ANSWER_REAL_SECOND
         text = SHORT.format(limit=limit_celsius)
-        plan, _ = load_plan(text, "p.yaml", POWDER, "c.yaml", None)
-        rig = await connect_rig(wiring, clock)
-        try:
-            placed = place_new(
-                "bench-20261122T120000Z-a1b2c3",
-                plan_on_rig(plan, wiring),
-                Sources(protocol_name="p.yaml", protocol_text=text, cell_name="c.yaml", cell_text=POWDER),
-                placement=Placement(
-                    station="bench", data_directory=tmp_path, supervise_every_second=EVERY_SECOND, simulated=True
-                ),
-                rig=rig,
-                clock=clock,
-                tell=lambda _: None,
-                holds_wait=False,
-            )
-            zero_second = placed.header.zero_second
-            for fault in faults:
-                await control.ask("fault", **fault | {"at_second": zero_second + fault["at_second"]})
-            run = await placed.carry_out()
-            placed.close()
-            await control.ask("end")
-        finally:
-            await rig.close()
-            await clock.close()
-            await bench.wait_for_end()
-        log = [json.loads(line) for line in log_file.read_text().splitlines()]
-        return Milled(run, records_of(placed.directory / "run.sqlite"), zero_second, log)
+        return await carried_out(
+            bench_file,
+            tmp_path,
+            lambda bench: hasty(wiring_of(bench, ""), patience),
+            Sources(protocol_name="p.yaml", protocol_text=text, cell_name="c.yaml", cell_text=POWDER),
+            None,
+            every_second=EVERY_SECOND,
+            faults=faults,
+        )
 
     return mill
-
-
-def on(cable: str, kind: str, at_second: float, **details: Any) -> dict[str, Any]:
-    return {"cable": cable, "kind": kind, "at_second": at_second, **details}
 
 
 UNDER_WAY_SECOND = 100.0
@@ -178,7 +124,7 @@ UNDER_WAY_SECOND = 100.0
     ids=["off", "alarm", "low level", "silent", "broken wire", "lid", "trip"],
 )
 async def test_what_goes_wrong_under_way_stops_the_blade(
-    mill: Mill, fault: dict[str, Any], interlock: str, late_second: float
+    mill: Mill, fault: Fault, interlock: str, late_second: float
 ) -> None:
     milled = await mill(fault)
     assert milled.started_second() < UNDER_WAY_SECOND
@@ -194,14 +140,14 @@ async def test_vessel_that_gets_too_warm_trips_the_run(mill: Mill) -> None:
     milled = await mill(limit_celsius=17.0)
     assert milled.run.outcome is Outcome.TRIPPED
     assert milled.run.reason.startswith("vessel_temperature_high: ")
-    assert blade(milled.log)[-1]["goal_rpm"] == 0
-    assert blade(milled.log)[-1]["highest_vessel_celsius"] < 17.0 + 1.0
+    assert milled.blade[-1]["goal_rpm"] == 0
+    assert milled.blade[-1]["highest_vessel_celsius"] < 17.0 + 1.0
 
 
 async def test_chiller_that_stops_in_a_rest_holds_the_run_before_the_blade_turns_again(mill: Mill) -> None:
     milled = await mill(on("chiller", "off", 60 + 75 + 20))
     assert milled.run.reason.startswith("chiller_stopped: ")
-    assert [line["goal_rpm"] > 0 for line in blade(milled.log)] == [True, False]
+    assert [line["goal_rpm"] > 0 for line in milled.blade] == [True, False]
     assert milled.records[-1].step_id == "rest"
 
 

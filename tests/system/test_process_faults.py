@@ -276,9 +276,8 @@ def test_a_daemon_dead_for_ten_minutes_of_a_charge(make_host):
     daemon.kill()
     daemon.wait()
     stored = host.rows("cell")
-    host.wait_for(lambda: bool(host.bench_log("owner_lost")))
+    host.wait_beside(lambda: host.bench_log("owner_lost"))
     died = host.bench_log("owner_lost")[-1]["bench_second"]
-    host.daemons.clear()
     host.wait_on_bench(died + DEAD_SECOND)
     closed, opened = host.bench_log("output")[-2:]
     assert (closed["relay"], opened["relay"]) == ("closed", "open")

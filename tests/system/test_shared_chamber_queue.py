@@ -1,6 +1,5 @@
 """Two rigs of one station in one chamber, with real processes: refused, queued, begun in turn, never in conflict."""
 
-import asyncio
 import json
 import re
 import signal
@@ -12,7 +11,7 @@ import pytest
 
 from daemon.crash_points import EXIT_CODE, VARIABLE
 from daemon.events import ChamberSet, decode_event
-from daemon.service.asking import SOCKET_NAME, RefusedByDaemonError, ask_daemon
+from daemon.service.asking import RefusedByDaemonError
 from daemon.store.reading import read_journal
 from daemon.store.rows import read_rows
 from tests.support.host import Host
@@ -48,20 +47,15 @@ def make_host(tmp_path) -> Iterator[Callable[..., Host]]:
         host.close()
 
 
-def asked(host: Host, verb: str, **words: Any) -> Any:
-    """What the daemon answers, asked as the command line asks it. Raises `RefusedByDaemonError`."""
-    return asyncio.run(ask_daemon(host.data / SOCKET_NAME, verb, **words))
-
-
 def rig(host: Host, name: str) -> dict[str, Any]:
     """What the daemon says of a rig."""
-    return next(said for said in asked(host, "status") if said["rig"] == name)
+    return next(said for said in host.asked("status") if said["rig"] == name)
 
 
 def begun(host: Host, protocol: str, name: str, **words: Any) -> str:
     """The id of a run that has begun, or waits."""
     sources = {"protocol_name": "p.yaml", "cell_name": "c.yaml", "cell_text": CELL.read_text()}
-    said = asked(host, "run", rig=name, protocol_text=protocol, **sources, **words)
+    said = host.asked("run", rig=name, protocol_text=protocol, **sources, **words)
     return said["run_id"] if isinstance(said, dict) else said
 
 
@@ -127,7 +121,7 @@ def test_a_queued_run_begins_when_the_chamber_is_free_and_not_before(make_host):
     second = begun(host, COLD, "rig2", longest_wait_second=21600.0)
     assert "place 1 of 1 for oven1: oven1 is held at 40 °C by rig1" in rig(host, "rig2")["reason"]
     assert not (host.data / second).exists()
-    asked(host, "stop", rig="rig1")
+    host.asked("stop", rig="rig1")
     host.wait_for(lambda: (host.data / second / "run.sqlite").exists() and setpoints(host, second) == [25.0])
     host.wait_for(lambda: rig(host, "rig2")["state"] == "free")
     assert setpoints(host, first) == [40.0]
@@ -148,7 +142,7 @@ def test_leases_and_queue_outlive_kill_9_also_as_a_run_leaves_the_queue(make_hos
     daemon = host.serve()
     assert (rig(host, "rig1")["run_id"], rig(host, "rig2")["run_id"]) == (first, second)
     assert "oven1 is held at 40 °C by rig1" in rig(host, "rig2")["reason"]
-    asked(host, "stop", rig="rig1")
+    host.asked("stop", rig="rig1")
     assert host.ended(daemon) == EXIT_CODE
     assert (host.data / second / "run.sqlite").exists()
     host.more = {}
@@ -199,10 +193,10 @@ def test_an_append_that_comes_to_nothing_keeps_no_lease(make_host):
     begun(host, at(25, 480), "rig2")
     text = f"{COLD}  - {{step: open_circuit_voltage, id: more, until_time: 1 h}}\n"
     words = {"run_id": ended, "protocol_name": "p.yaml", "protocol_text": text}
-    agreement = asked(host, "edit", **words)["agreement"]
+    agreement = host.asked("edit", **words)["agreement"]
     with pytest.raises(RefusedByDaemonError, match="rig2 is busy"):
-        asked(host, "edit", agreement=agreement, **words)
-    asked(host, "stop", rig="rig2")
+        host.asked("edit", agreement=agreement, **words)
+    host.asked("stop", rig="rig2")
     host.wait_for(lambda: rig(host, "rig2")["state"] == "free")
     begun(host, WARM, "rig1")
 
@@ -212,7 +206,7 @@ def by_counter(totals: list[dict[str, Any]]) -> dict[tuple[str, str], float]:
 
 
 def usage(host: Host) -> dict[tuple[str, str], float]:
-    return by_counter(asked(host, "usage"))
+    return by_counter(host.asked("usage"))
 
 
 def segments_of(host: Host, name: str) -> Iterator[str]:

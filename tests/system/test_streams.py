@@ -8,7 +8,7 @@ import pytest
 from daemon.store.rows import read_rows
 
 HEAD = "window: {lower_voltage_V: 2.0, upper_voltage_V: 3.7, vs: Li-In}\nmethod:\n"
-REST = HEAD + "  - {step: open_circuit_voltage, id: rest, until_time: 6 s}\n"
+REST = HEAD + "  - {step: open_circuit_voltage, id: rest, until_time: 3 s}\n"
 HEATING = (
     HEAD
     + "  - {step: open_circuit_voltage, id: heat, until_time: 10 min, temperature_C: 55}\n"
@@ -21,7 +21,7 @@ def streams(result: dict) -> dict[str, pd.DataFrame]:
     return {stream: read_rows(path, stream) for stream in ("cell", "pressure", "temperature")}
 
 
-@pytest.mark.parametrize(("protocol", "pace"), [(REST, "1"), (HEATING, "150")])
+@pytest.mark.parametrize(("protocol", "pace"), [(REST, "1"), (HEATING, "300")])
 def test_a_paced_run_and_a_fast_one_have_the_same_rows(command_line, protocol, pace):
     paced = streams(command_line.simulate(protocol, "--speed", pace))
     fast = streams(command_line.simulate(protocol))

@@ -7,9 +7,17 @@ import pytest
 
 from daemon.deciding.run_state import Run
 from daemon.engine import advance
-from daemon.events import MadeSafe, Resumed, RunStarted, SegmentEnded, SegmentRecord, StopRequested
+from daemon.events import (
+    MadeSafe,
+    Resumed,
+    RunStarted,
+    SegmentEnded,
+    SegmentRecord,
+    SegmentStarted,
+    StopRequested,
+)
 from drivers.roles import LoadStatus
-from tests.campaign.checker import Expected, compare, texts_of, violations
+from tests.campaign.checker import Expected, compare, order, texts_of, violations
 from tests.campaign.evidence import Entry, Evidence
 from tests.support.plans import plan, rest
 
@@ -206,6 +214,14 @@ PLANTED = {
 @pytest.mark.parametrize("said", PLANTED)
 def test_a_planted_violation_is_found(said):
     assert any(said in violation for violation in violations(good(**PLANTED[said]), DONE))
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_a_number_is_left_out_by_a_segment_that_never_began_and_by_no_other(has_begun):
+    begun = (SegmentStarted(segment=2, started_second=5.0),) if has_begun else ()
+    ended = [SegmentEnded(record=record(segment=number)) for number in (1, 3)]
+    found = list(order(good(events=(RunStarted(), ended[0], *begun, ended[1])), DONE))
+    assert any("segments are [1, 3]" in said for said in found) == has_begun
 
 
 def test_a_state_that_does_not_follow_from_the_journal_is_found():

@@ -31,7 +31,7 @@ stretches = st.builds(
     chamber_celsius=st.none() | st.floats(20, 70),
     torque_newton_metre=st.none() | st.sampled_from([0.0, 5.0, 7.3]),
     step_ns=st.sampled_from([1000, 100_000_000, SECOND_NS, 7_300_000_001, 60 * SECOND_NS]),
-    samples=st.integers(1, 60),
+    samples=st.integers(1, 30),
 )
 
 

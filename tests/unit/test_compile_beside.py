@@ -6,7 +6,7 @@ import pytest
 
 from daemon.compile import load_plan
 from daemon.compiling.interlock_table import limited_by_sensor
-from daemon.plan import Equilibration, Interlock, LoopStep, Plan, RestStep, SetStep
+from daemon.plan import Equilibration, Interlock, LoopStep, Plan, RestStep, SetStep, WaitStep
 from daemon.plans.walk import expected_second, next_step, steps_to_come
 from daemon.rows.pressure import PressureCalibration
 from daemon.station.wiring import LoadCellWiring, RigWiring, plan_on_rig
@@ -57,6 +57,23 @@ def test_equilibrate_is_a_setpoint_and_a_rest_until_the_jig_is_there() -> None:
     assert rest.until_equilibrated == Equilibration(temperature_celsius=55, within_kelvin=0.5, for_second=7200)
     assert (rest.until_time_second, rest.on_timeout) == (21_600, "hold")
     assert (rest.lower_guard_volt, rest.upper_guard_volt) == (1.5, 3.8)
+
+
+@pytest.mark.parametrize(
+    ("role", "quantity", "needs"),
+    [
+        ("thermometer", "jig_temperature_celsius", ("thermometer",)),
+        ("chamber", "ambient_temperature_celsius", ("thermometer", "chamber")),
+        ("chiller", "bath_temperature_celsius", ("chiller",)),
+    ],
+)
+def test_a_wait_is_for_what_its_role_says(role: str, quantity: str, needs: tuple[str, ...]) -> None:
+    plan = plan_of(f"wait_for, role: {role}, temperature_C: 25, within_C: 1, timeout: 1 h")
+    [waits] = plan.steps
+    assert isinstance(waits, WaitStep)
+    assert waits.until_equilibrated is not None
+    assert waits.until_equilibrated.quantity == quantity
+    assert plan.needs == needs
 
 
 def test_equilibrate_as_it_is_written() -> None:

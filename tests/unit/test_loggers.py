@@ -4,15 +4,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
+import pytest
 
+from daemon.deciding.run_state import Outcome
+from daemon.rows.pressure import is_beyond_calibration, surface_pressure_pa
 from daemon.running.loggers import RECONNECT_EVERY_SECOND, SILENT_AFTER_SECOND
 from daemon.store.rows import read_rows
 from drivers.errors import LinkLostError
 from drivers.roles import ChamberLook, LoadBlock, LoadStatus
 from tests.support.instruments import ScriptedChamber, ScriptedLoadCell, ScriptedThermometer
 from tests.support.plans import plan, rest
-from tests.support.rigs import ZERO_SECOND, Scripted, take_up
+from tests.support.rigs import CALIBRATION, ZERO_SECOND, Scripted, take_up
 
 MINUTE = plan(rest(until_time_second=60.0, sampling_second=1.0))
 
@@ -134,3 +138,66 @@ async def test_a_thermometer_that_takes_its_time_keeps_nobody_from_looking_at_th
     await scripted.carry_out()
     assert rows[0] >= 80
     assert len(read_rows(scripted.path, "temperature")) >= 4
+
+
+async def test_a_load_cell_that_is_lost_as_the_run_begins_is_a_gap_and_stops_nothing(tmp_path: Path) -> None:
+    scripted = Scripted(
+        tmp_path,
+        MINUTE,
+        load_cell=lambda clock: ScriptedLoadCell(clock, (ZERO_SECOND - 1, ZERO_SECOND + 12)),
+        thermometer=lambda clock: ScriptedThermometer(clock, lambda _: 55.0),
+    )
+    run = await scripted.carry_out()
+    assert run.outcome is Outcome.COMPLETED
+    rows = read_rows(scripted.path, "pressure")
+    assert rows["load_status"].tolist()[0] == int(LoadStatus.LOST)
+    assert rows["displayed_load"].notna().sum() > 30
+
+
+async def test_a_row_says_that_its_force_lies_beyond_the_calibration(tmp_path: Path) -> None:
+    """The scripted display begins at 100 kg and rises by 0.01 kg each second; the calibration ends with 100.3 kg."""
+    scripted = Scripted(tmp_path, MINUTE, load_cell=ScriptedLoadCell)
+    known = msgspec.structs.replace(CALIBRATION, calibrated_up_to_newton=100.3 * 9.80665 + 1e-6)
+    scripted.rig.pressure_calibration = known
+    await scripted.carry_out()
+    rows = read_rows(scripted.path, "pressure")
+    beyond = (rows["load_status"] & int(LoadStatus.BEYOND_CALIBRATION)) > 0
+    assert beyond.tolist() == (rows["displayed_load"] > 100.3).tolist()
+    assert 0 < beyond.sum() < len(rows)
+    assert (rows["load_status"] & int(LoadStatus.STABLE)).all(), "what the indicator said stays"
+
+
+@pytest.mark.parametrize(
+    ("displayed", "up_to_newton", "says"),
+    [
+        (10.0, 98.07, False),
+        (10.1, 98.07, True),
+        (-10.1, 98.07, True),
+        (float("nan"), 98.07, False),
+        (1e9, None, False),
+    ],
+)
+def test_beyond_the_calibration_is_a_force_that_was_never_compared(
+    displayed: float, up_to_newton: float | None, says: bool
+) -> None:
+    calibration = msgspec.structs.replace(CALIBRATION, calibrated_up_to_newton=up_to_newton)
+    pascal = surface_pressure_pa(np.array([displayed]), np.array([25.0]), calibration)
+    assert is_beyond_calibration(pascal, calibration).tolist() == [says]
+
+
+class BrokenLoadCell(ScriptedLoadCell):
+    """Its driver has a fault."""
+
+    async def read(self) -> LoadBlock:
+        raise ZeroDivisionError
+
+
+async def test_a_logger_that_cannot_be_made_leaves_none_of_the_others_at_work(tmp_path: Path) -> None:
+    scripted = Scripted(
+        tmp_path,
+        MINUTE,
+        load_cell=BrokenLoadCell,
+        thermometer=lambda clock: ScriptedThermometer(clock, lambda _: 55.0),
+    )
+    with pytest.raises(ZeroDivisionError):
+        await scripted.carry_out()

@@ -82,3 +82,15 @@ def test_a_step_that_loses_its_own_tighter_bound_is_looser() -> None:
         "(trip, 2 rows)",
         "charge: on_resume action hold → continue",
     )
+
+
+def test_a_guard_that_only_one_step_had_is_compared_with_that_steps() -> None:
+    """What another step may do, by its own guard, says nothing of this one."""
+    tight = charge("gentle", lower_guard_volt=2.0, upper_guard_volt=3.6)
+    old = plan(tight, charge(), rest("cool", upper_guard_volt=3.5), rest(), interlocks=TABLE)
+    assert loosened(old, plan(tight, charge(), rest("cool", upper_guard_volt=3.4), rest(), interlocks=TABLE)) == ()
+    wider = charge("gentle", lower_guard_volt=2.0, upper_guard_volt=3.8)
+    assert loosened(old, plan(wider, charge(), rest("cool", upper_guard_volt=3.8), rest(), interlocks=TABLE)) == (
+        "gentle: guard under current 2 to 3.6 V → 2 to 3.8 V",
+        "cool: guard at rest 1 to 3.5 V → 1 to 3.8 V",
+    )

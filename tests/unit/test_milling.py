@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.mill.milling import Broken, Milling, Stage, after_look, begun, standing, stopped, taken_up
+from daemon.mill.milling import Broken, Milling, Stage, after_look, begun, spoken_to, standing, stopped, taken_up
 from drivers.roles import MillLook
 
 LOSS_SECOND, RAMP_SECOND = 3.0, 4.8
@@ -193,6 +193,35 @@ def test_blade_that_still_turns_when_a_daemon_comes_back_counts_all_of_it_and_is
     assert milling.is_due
     assert milling.counted_second == 22.0
     assert stopped(milling, 12.5).counted_second == 22.5
+
+
+def test_blade_that_slows_down_when_a_daemon_comes_back_was_at_speed_no_longer_than_its_drive_allows():
+    milling = after_look(taken_up(60.0, LOSS_SECOND, 10.0, 20.0), look_of(at_speed=False), 19.0)
+    assert milling.is_due
+    assert milling.counted_second == 20.0 + 2 * LOSS_SECOND
+
+
+@pytest.mark.parametrize(("was_at_speed", "running"), [(True, True), (True, False), (False, True), (False, False)])
+def test_each_word_without_an_answer_may_have_kept_the_blade_turning(was_at_speed, running):
+    milling = after_look(begun(60.0, LOSS_SECOND, 0.0), look_of(at_speed=was_at_speed), 1.0)
+    counted_second = milling.counted_second
+    for word_second in (2.0, 4.5):
+        milling = spoken_to(milling, word_second)
+    milling = after_look(milling, look_of(running=running, at_speed=False), 20.0)
+    assert milling.counted_second == counted_second + (4.5 - 1.0) + LOSS_SECOND
+    assert milling.broken is Broken.SILENCE
+
+
+def test_word_to_a_drive_that_has_stopped_by_itself_starts_nothing():
+    milling = after_look(begun(60.0, LOSS_SECOND, 0.0), look_of(), 1.0)
+    assert spoken_to(milling, 1.0 + LOSS_SECOND) is milling
+    unseen = taken_up(60.0, LOSS_SECOND, 10.0, 20.0)
+    assert spoken_to(unseen, 10.0 + 2 * LOSS_SECOND) is unseen
+
+
+def test_stop_that_is_heard_after_a_silence_counts_no_more_than_the_drive_allows():
+    milling = after_look(begun(60.0, LOSS_SECOND, 0.0), look_of(), 1.0)
+    assert stopped(milling, 30.0).counted_second == 1.0 + LOSS_SECOND
 
 
 def test_what_goes_on_after_its_end_changes_nothing():

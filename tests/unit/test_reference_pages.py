@@ -17,6 +17,7 @@ from protocols.fields import Strict, models_in
 from protocols.protocol import CyclingProtocol
 from protocols.steps import STEP_MODELS
 from protocols.structure import check_protocol
+from protocols.units import SECOND_PER_UNIT
 
 REPOSITORY = Path(__file__).parents[2]
 PROTOCOL_PAGE = (REPOSITORY / "docs" / "reference" / "protocol.md").read_text()
@@ -88,3 +89,7 @@ def test_the_protocol_page_is_current() -> None:
     page = REPOSITORY / "docs" / "make_protocol_page.py"
     made = subprocess.run([sys.executable, page], capture_output=True, text=True, check=True)
     assert made.stdout == PROTOCOL_PAGE, "python docs/make_protocol_page.py > docs/reference/protocol.md"
+
+
+def test_every_unit_of_time_is_on_the_protocol_page() -> None:
+    assert [unit for unit in SECOND_PER_UNIT if f"`{unit}`" not in PROTOCOL_PAGE] == []

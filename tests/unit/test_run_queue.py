@@ -6,6 +6,7 @@ import contextlib
 import msgspec
 import pytest
 
+from daemon.clock import BenchGoneError
 from daemon.service.run_queue import CHECK_SECOND, CannotBeginError, RunQueue
 from daemon.service.shared_use import SharedUse
 from daemon.sharing import Lease, Waiting, Wish
@@ -18,11 +19,23 @@ from tests.support.instruments import JumpingClock
 BEGAN_SECOND = 1000.0
 
 
+class LosableClock(JumpingClock):
+    """While it is lost, the queue cannot wait on it."""
+
+    is_lost = False
+
+    async def wait_until(self, second):
+        task = asyncio.current_task()
+        if self.is_lost and task is not None and task.get_name() == "queue":
+            raise BenchGoneError("the bench is gone")
+        return await super().wait_until(second)
+
+
 class Laboratory:
     """A queue whose runs begin, and whose cells are opened, as the test says; notes what was asked of it, and when."""
 
     def __init__(self, path):
-        self.path, self.clock = path, JumpingClock(BEGAN_SECOND)
+        self.path, self.clock = path, LosableClock(BEGAN_SECOND)
         self.begun, self.opened, self.troubles, self.stops = [], [], {}, ()
         self.clock.join()
         self.open()
@@ -171,15 +184,41 @@ async def test_a_run_that_is_stopped_while_another_begins_neither_begins_nor_is_
         assert laboratory.use.why_left("rig3").endswith("somebody stopped it")
 
 
-async def test_a_run_that_is_being_stopped_waits_no_more_while_the_disk_is_waited_for(tmp_path):
+async def test_a_run_that_is_being_stopped_has_its_rig_until_that_is_durable_and_does_not_begin(tmp_path):
+    """Who asks meanwhile is never told that its rig is free, without a word why it left."""
     async with waiting_room(tmp_path) as laboratory:
         for rig in ("rig2", "rig3"):
             await laboratory.use.enqueue(laboratory.wait(rig, 25.0))
-        leaving = asyncio.create_task(laboratory.use.leave(laboratory.use.waiting[0], "somebody stopped it"))
+        one, next_one = laboratory.use.waiting
+        leaving = [asyncio.create_task(laboratory.use.leave(one, "somebody stopped it")) for _ in range(2)]
         await asyncio.sleep(0)
+        assert (laboratory.use.waits_at("rig2"), laboratory.use.why_left("rig2")) == (one, "")
+        assert (laboratory.use.may_begin(one), laboratory.use.may_begin(next_one)) == (False, True)
+        assert laboratory.use.place_text(next_one).startswith("place 2 of 2")
+        await asyncio.wait(leaving, return_when=asyncio.FIRST_COMPLETED)
+        assert laboratory.use.waits_at("rig2") is None
+        assert laboratory.use.why_left("rig2") == "run-rig2 left the queue: somebody stopped it"
+        assert laboratory.use.place_text(next_one).startswith("place 1 of 1")
+        await asyncio.gather(*leaving)
         assert laboratory.rigs_waiting == ["rig3"]
-        await leaving
-        assert laboratory.rigs_waiting == ["rig3"]
+
+
+async def test_nobody_begins_a_run_that_is_being_stopped(tmp_path):
+    """The oven falls free while the disk is waited for."""
+    async with waiting_room(tmp_path) as laboratory:
+        await laboratory.use.enqueue(laboratory.wait("rig2", 25.0))
+        await laboratory.until_second(CHECK_SECOND - 1)
+        async with laboratory.use._turn:
+            leaving = asyncio.create_task(laboratory.use.leave(laboratory.use.waiting[0], "somebody stopped it"))
+            releasing = asyncio.create_task(laboratory.use.release("run-rig1"))
+            await asyncio.sleep(0)
+            laboratory.queue.look()
+            for _ in range(10):
+                await asyncio.sleep(0)
+        await asyncio.gather(leaving, releasing)
+        await laboratory.until_second(3 * CHECK_SECOND)
+        assert laboratory.begun == []
+        assert laboratory.opened == [(0, "rig2")]
 
 
 async def test_a_run_that_the_disk_will_not_let_go_is_back_at_its_place(tmp_path):
@@ -190,6 +229,7 @@ async def test_a_run_that_the_disk_will_not_let_go_is_back_at_its_place(tmp_path
         with pytest.raises(StoreError):
             await laboratory.use.leave(laboratory.use.waiting[0], "somebody stopped it")
         assert laboratory.rigs_waiting == ["rig2", "rig3"]
+        assert laboratory.use.may_begin(laboratory.use.waiting[0])
 
 
 async def test_the_wait_goes_on_where_it_was_when_the_next_daemon_comes(tmp_path):
@@ -254,4 +294,56 @@ async def test_a_disk_that_refuses_is_tried_again_with_the_next_check(tmp_path):
         assert laboratory.opened == [(0, "rig2"), (60, "rig2")], "a disk is no reason to leave a cell"
         disk.execute("PRAGMA query_only = OFF")
         await laboratory.until_second(2 * CHECK_SECOND + 1)
+        assert laboratory.rigs_waiting == []
+
+
+async def test_what_nobody_foresaw_in_one_runs_turn_is_said_tried_again_and_holds_nobody_else_up(tmp_path):
+    async with waiting_room(tmp_path) as laboratory:
+        for rig in ("rig2", "rig3"):
+            await laboratory.use.enqueue(laboratory.wait(rig, 55.0))
+        laboratory.troubles["rig2"] = KeyError("no such thing")
+        await laboratory.until_second(1)
+        assert [rig for _, rig in laboratory.begun] == ["rig2", "rig3"]
+        assert laboratory.rigs_waiting == ["rig2"]
+        assert "nobody foresaw, to be tried again: KeyError: 'no such thing'" in laboratory.queue.trouble_of("run-rig2")
+        del laboratory.troubles["rig2"]
+        await laboratory.until_second(CHECK_SECOND + 1)
+        assert laboratory.begun[2:] == [(1, "rig2")]
+        assert laboratory.rigs_waiting == []
+
+
+async def test_what_nobody_foresaw_as_a_cell_was_opened_is_said_and_the_queue_goes_on(tmp_path):
+    async with waiting_room(tmp_path) as laboratory:
+        for rig in ("rig2", "rig3"):
+            await laboratory.use.enqueue(laboratory.wait(rig, 25.0))
+        laboratory.troubles["relay"] = RuntimeError("the rig is in the station no more")
+        await laboratory.until_second(1)
+        assert laboratory.opened == [(0, "rig2"), (0, "rig3")]
+        assert "not known to be at open circuit, by a fault" in laboratory.queue.trouble_of("run-rig2")
+        del laboratory.troubles["relay"]
+        await laboratory.until_second(CHECK_SECOND + 1)
+        assert laboratory.opened[2:] == [(60, "rig2"), (60, "rig3")]
+        assert laboratory.queue.trouble_of("run-rig2") == ""
+
+
+async def test_a_queue_that_cannot_even_wait_says_so_and_is_tended_at_the_next_word(tmp_path):
+    async with waiting_room(tmp_path) as laboratory:
+        await laboratory.use.enqueue(laboratory.wait("rig2", 25.0))
+        laboratory.clock.is_lost = True
+        await laboratory.until_second(1)
+        assert laboratory.queue.trouble_of("run-rig2") == "the queue is not tended: the bench is gone"
+        laboratory.clock.is_lost = False
+        await laboratory.until_second(CHECK_SECOND + 1)
+        assert laboratory.opened == [(0, "rig2"), (60, "rig2")]
+        assert laboratory.queue.trouble_of("run-rig2") == ""
+
+
+async def test_a_disk_that_refuses_a_turn_is_said_to(tmp_path):
+    async with waiting_room(tmp_path) as laboratory:
+        await laboratory.use.enqueue(laboratory.wait("rig2", 55.0))
+        laboratory.troubles["rig2"] = StoreError(tmp_path, "the disk is full", "free space on its volume")
+        await laboratory.until_second(1)
+        assert "the disk refuses, to be tried again" in laboratory.queue.trouble_of("run-rig2")
+        del laboratory.troubles["rig2"]
+        await laboratory.until_second(CHECK_SECOND + 1)
         assert laboratory.rigs_waiting == []

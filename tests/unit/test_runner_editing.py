@@ -1,7 +1,10 @@
 """Another plan for a run on a rig, by the real runner and store: under way, refused, after a kill, after the end."""
 
 import asyncio
+import shutil
+import sqlite3
 from collections.abc import Coroutine
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from daemon.service.proposing import proposal
 from daemon.service.reopening import ended_run, reopen
 from daemon.service.sources import Sources
 from daemon.store.reading import read_header
+from daemon.store.records import RUN_FILE_NAME
 from daemon.stored import plan_in_force
 from drivers.errors import WrongInstrumentError
 from tests.support.instruments import JumpingClock
@@ -202,3 +206,39 @@ async def test_a_change_is_made_only_as_it_was_agreed_to(tmp_path: Path) -> None
     same = proposal(scripted.path, run, resting(1), EDITED, "ann")
     with pytest.raises(EditRefusedError):
         same.check(same.agreement, limits=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_in_the_way"),
+    [
+        ("tested-20261122T125959Z-ffffff", True),
+        ("tested-20261121T125959Z-ffffff", False),
+        ("somebody's folder", True),
+    ],
+)
+async def test_a_run_that_cannot_be_read_and_may_have_had_the_rig_since_is_in_the_way(
+    tmp_path: Path, name: str, is_in_the_way: bool
+) -> None:
+    scripted = await finished(tmp_path)
+    (tmp_path / name).mkdir()
+    (tmp_path / name / RUN_FILE_NAME).write_bytes(b"no run file")
+    clock = JumpingClock(ZERO_SECOND + 5000.0)
+    rig = rig_of(scripted.device, clock, [])
+    if not is_in_the_way:
+        reopen(scripted.directory, rig, clock, change(resting(1, "last")))
+        return
+    with pytest.raises(EditRefusedError, match="may have been begun on rig1 since, and nobody can tell"):
+        reopen(scripted.directory, rig, clock, change(resting(1, "last")))
+    assert not unfinished_runs(tmp_path).left
+
+
+async def test_a_run_of_another_version_on_another_rig_is_not_in_the_way(tmp_path: Path) -> None:
+    scripted = await finished(tmp_path)
+    other = tmp_path / "tested-20261122T125959Z-ffffff" / RUN_FILE_NAME
+    other.parent.mkdir()
+    shutil.copy(scripted.path, other)
+    with closing(sqlite3.connect(other)) as file, file:
+        file.execute("PRAGMA user_version = 999")
+        file.execute("UPDATE header SET body = replace(body, '\"rig1\"', '\"rig2\"')")
+    clock = JumpingClock(ZERO_SECOND + 5000.0)
+    reopen(scripted.directory, rig_of(scripted.device, clock, []), clock, change(resting(1, "last")))

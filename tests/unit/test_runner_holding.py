@@ -1,5 +1,6 @@
 """The runner when somebody is there to ask: it holds, goes on logging, and goes on; links that are lost and fail."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from tests.support.rigs import (
 HOUR = 3600.0
 PAUSE, RESUME, SKIP = PauseRequested(by="ada"), ResumeRequested(by="bob"), SkipRequested(by="bob")
 STOP = StopRequested(by="ada")
+PAUSE_LATER, STOP_LATER = PauseRequested(by="ada", after="cycle"), StopRequested(by="ada", after="cycle")
 CYCLE = plan(charge(), discharge())
 REST = rest(until_time_second=30.0, sampling_second=1.0)
 
@@ -119,6 +121,39 @@ async def test_run_that_is_held_is_held_by_the_next_daemon_too(tmp_path: Path, d
     assert_every_row_is_stored(made.path, device)
 
 
+@pytest.mark.parametrize(
+    ("wishes", "asked"),
+    [
+        ([(5.0, PAUSE_LATER), (16.0, PauseRequested(by="bob", after="cycle"))], ["pause"]),
+        ([(5.0, STOP_LATER), (16.0, STOP_LATER), (27.0, PAUSE_LATER)], ["stop", "pause"]),
+        ([(5.0, STOP_LATER), (16.0, RESUME), (27.0, STOP_LATER)], ["stop", "resume", "stop"]),
+        ([(5.0, STOP_LATER), (5.0, PAUSE_LATER), (5.0, STOP_LATER)], ["stop", "pause", "stop"]),
+    ],
+    ids=["twice", "another", "taken back between", "all at once"],
+)
+async def test_what_waits_already_is_asked_for_once(
+    tmp_path: Path, device: ScriptedDevice, wishes: list[tuple[float, Wish]], asked: list[str]
+) -> None:
+    made = scripted(tmp_path, plan(REST, charge(), discharge()), *wishes, device=device)
+    made.at(28.0, made.runner.let_go)
+    await made.carry_out()
+    assert [kind.partition("_")[0] for kind in kinds_of(made.path) if kind.endswith("_requested")] == asked
+
+
+async def test_what_is_asked_for_while_another_wish_is_being_written_counts(tmp_path: Path) -> None:
+    made = scripted(tmp_path, plan(REST, charge(), discharge()), (5.0, STOP_LATER), (16.0, PAUSE_LATER))
+    loop = asyncio.get_running_loop()
+
+    def again(_: int) -> None:
+        if made.diary[-1] == ("commit", "pause_requested"):
+            loop.call_soon_threadsafe(made.runner.wish, STOP_LATER)
+
+    made.file.after_commit = again
+    made.at(28.0, made.runner.let_go)
+    run = await made.carry_out()
+    assert (run.pause_after, run.pause_ends) == ("cycle", True)
+
+
 async def test_cell_rests_and_is_compared_before_a_long_hold_goes_on(tmp_path: Path, device: ScriptedDevice) -> None:
     made = scripted(tmp_path, SLOWLY, (3000.0, PAUSE), (2 * HOUR, RESUME), device=device)
     run = await made.carry_out()
@@ -126,7 +161,7 @@ async def test_cell_rests_and_is_compared_before_a_long_hold_goes_on(tmp_path: P
     steps = [record.step_id for record in records_of(made.path)]
     assert steps == ["rest", "discharge", "charge", "charge/recovery", "charge"]
     (told,) = (event.text for event in events_of(made.path) if isinstance(event, Noticed))
-    assert "V expected (corrected, ± 50 mV)" in told
+    assert "V expected (by its last voltage, current and resistance, ± 50 mV)" in told
     assert_every_row_is_stored(made.path, device)
 
 

@@ -1,5 +1,6 @@
 """The runner while a cell is left alone: the relay is open, nothing of the cell is measured, the host times it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 
 from daemon.deciding.run_state import Outcome
 from daemon.plan import Equilibration
-from tests.support.instruments import LINK_LOST, JumpingClock, ScriptedDevice, ScriptedThermometer
+from drivers.roles import ChamberLook
+from tests.support.instruments import LINK_LOST, JumpingClock, ScriptedChamber, ScriptedDevice, ScriptedThermometer
 from tests.support.plans import charge, plan, rest, temperature_limit, wait
 from tests.support.rigs import EVERY_SECOND, ZERO_SECOND, Scripted, assert_every_row_is_stored, records_of, take_up
 
@@ -60,6 +62,37 @@ async def test_a_wait_ends_by_what_the_sensors_say(
     waited = records_of(scripted.path)[0]
     assert waited.ended_by == ended_by
     assert waited.end_run_time_second == pytest.approx(second, abs=2 * EVERY_SECOND)
+
+
+class WarmingChamber(ScriptedChamber):
+    """Its air is at 20 °C at the start, and 1 K warmer every 100 s."""
+
+    async def look(self) -> ChamberLook:
+        look = await super().look()
+        return replace(look, air_celsius=20.0 + (self._clock.now_second() - ZERO_SECOND) / 100)
+
+
+class OneProbe(ScriptedThermometer):
+    """Feels the jig alone."""
+
+    async def read_celsius(self) -> dict[str, float]:
+        return {"jig": (await super().read_celsius())["jig"]}
+
+
+async def test_a_wait_for_the_chamber_is_for_its_air_and_not_for_the_jig(tmp_path: Path) -> None:
+    near = Equilibration(
+        temperature_celsius=25.0, within_kelvin=1.0, for_second=60.0, quantity="ambient_temperature_celsius"
+    )
+    scripted = Scripted(
+        tmp_path,
+        plan(wait(until_equilibrated=near, until_time_second=3600.0), SHORT),
+        thermometer=lambda clock: OneProbe(clock, lambda _: 20.0),
+        chamber=WarmingChamber,
+    )
+    await scripted.carry_out()
+    waited = records_of(scripted.path)[0]
+    assert waited.ended_by == "equilibrated"
+    assert waited.end_run_time_second == pytest.approx(460.0, abs=2 * EVERY_SECOND)
 
 
 @pytest.mark.parametrize(("on_timeout", "outcome"), [("hold", Outcome.HELD), ("continue", Outcome.COMPLETED)])

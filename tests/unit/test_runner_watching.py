@@ -9,7 +9,7 @@ import pytest
 
 from daemon.compiling.interlock_table import on_rig
 from daemon.deciding.run_state import Outcome, Phase
-from daemon.events import Silent, Warned
+from daemon.events import Cleared, Silent, Warned
 from daemon.plan import Plan
 from daemon.running.progress import Progress
 from drivers.roles import Floats
@@ -23,6 +23,7 @@ from tests.support.rigs import (
     events_of,
     kinds_of,
     records_of,
+    stored_run,
     take_up,
 )
 from tests.support.watched_run import table
@@ -103,6 +104,29 @@ async def test_load_cell_that_comes_back_is_shown_again(tmp_path: Path) -> None:
     run = await scripted.carry_out()
     assert (run.outcome, run.warnings) == (Outcome.COMPLETED, ())
     assert last["displayed_load"] > 100.08
+
+
+async def test_a_warning_is_over_once_all_has_been_well_for_a_minute_and_may_come_again(tmp_path: Path) -> None:
+    on: dict[float, tuple[str, ...]] = {}
+    scripted = Scripted(
+        tmp_path,
+        watched(slow_charge()),
+        load_cell=load_cell((95, 200), (409.5, 500)),
+        thermometer=thermometer(),
+        tell=lambda progress: on.update({progress.run_time_second: progress.run.warnings_on}),
+    )
+    run = await scripted.carry_out()
+    assert run.outcome is Outcome.COMPLETED
+    words = [event for event in events_of(scripted.path) if isinstance(event, Warned | Cleared)]
+    assert [type(event) for event in words] == [Warned, Cleared, Warned, Cleared]
+    assert (words[0].text, words[2].text) == (words[1].text, words[3].text)
+    assert run.warnings == (words[2].text,), "each thing once, in its last words"
+    is_on = [second for second, warnings in on.items() if warnings]
+    first = [second for second in is_on if second < 300]
+    assert 95 < min(first) <= 95 + 60 + EVERY_SECOND
+    assert 200 + 60 <= max(first) + EVERY_SECOND <= 200 + 60 + 3 * EVERY_SECOND
+    assert not run.warnings_on
+    assert stored_run(scripted.path) == run
 
 
 async def test_without_the_jigs_temperature_the_half_cycle_is_finished_and_then_held(tmp_path: Path) -> None:

@@ -362,3 +362,31 @@ def test_cuts_of_time_change_nothing(make, stretches, cuts):
             replies.append(device.receive(command, now_ns))
         seen.append((replies, device.circulator.bath.bath_celsius, device.circulator.runs))
     assert seen[0] == seen[1]
+
+
+def test_what_it_is_set_to_is_told_once_and_from_when(lauda: LaudaChiller) -> None:
+    told: list[tuple[float, float, bool]] = []
+    lauda.circulator.on_change = lambda _, said: told.append(
+        (said["time_ns"] / SECOND_NS, said["setpoint_celsius"], said["runs"])
+    )
+    lauda.safe_mode_is_activated = True
+    for second, commands in ((3, ("OUT_SP_00_15", "START", "OUT_SP_07_15.2", "OUT_SP_08_30")), (10, ("IN_PV_00",))):
+        lauda.run_to(second * SECOND_NS)
+        for command in commands:
+            assert say(lauda, command, second * SECOND_NS)
+    lauda.run_to(100 * SECOND_NS)
+    assert told == [(3.0, 15.0, True), (40.0, 15.2, True)]
+
+
+@pytest.mark.parametrize("make", list(DEVICES))
+def test_chiller_that_somebody_switches_off_is_told_of(make: str) -> None:
+    unit = circulator(is_on=True)
+    device = DEVICES[make]("cooler", unit)
+    told: list[bool] = []
+    unit.on_change = lambda _, said: told.append(said["runs"])
+    device.run_to(SECOND_NS)
+    unit.switch_off()
+    device.run_to(2 * SECOND_NS)
+    unit.heal()
+    device.run_to(3 * SECOND_NS)
+    assert told == [False, True]

@@ -8,12 +8,18 @@ import msgspec
 import pytest
 
 from daemon.clock import MonotonicClock
+from daemon.events import Breach
+from daemon.publish.cursors import Cursors
 from daemon.publish.outlet import OutletLostError
+from daemon.publish.payloads import NO_ALARM
 from daemon.publish.publisher import Publisher
 from daemon.publish.topics import StationTopics
+from daemon.store.station_tables import STATION_FILE_NAME
+from tests.support.plans import charge, interlock, plan
 from tests.support.stand_in_run import StandInRun
 
 TOPICS = StationTopics("lab", "bench")
+WARNING_PLAN = plan(charge(), interlocks=(interlock("too-warm", "warn"),))
 WITHIN_SECOND = 20.0
 
 
@@ -54,6 +60,26 @@ class MemoryBroker:
             json.loads(message.payload) for message in self.connections[connection] if "/records/" in message.topic
         ]
         return [(said["stream"], row["seq"]) for said in found for row in said["rows"]]
+
+
+class NotingBroker(MemoryBroker):
+    """At each alarm that comes or goes it looks up which alarms the publisher knows to be shown."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path, self.noted = path, []
+
+    def shown_alarms(self):
+        cursors = Cursors(self.path, self.sink)
+        try:
+            return cursors.alarms()
+        finally:
+            cursors.close()
+
+    async def send(self, message):
+        if "/alarm/" in message.topic:
+            self.noted.append(self.shown_alarms())
+        await super().send(message)
 
 
 def publisher_to(broker, tmp_path):
@@ -129,6 +155,26 @@ async def test_only_the_latest_run_of_a_rig_is_shown(tmp_path, run):
     assert list(dict.fromkeys(shown)) == [run.header.run_id, "bench-later"]
     assert len(broker.rows(0)) == 220
     later.close()
+
+
+async def test_an_alarm_is_noted_before_the_broker_shows_it_and_until_it_is_cleared(tmp_path):
+    warned = StandInRun(tmp_path / "data", "bench-1", WARNING_PLAN)
+    topic = TOPICS.rig("rig1").alarm("interlock-too-warm")
+    broker = NotingBroker(tmp_path / "data" / STATION_FILE_NAME)
+    async with publisher_to(broker, tmp_path) as publisher:
+        publisher.follow(warned.directory, warned.header)
+        warned.commit(50, breaches=(Breach(interlock="too-warm", worst_value=4.2, longest_rows=3, trailing_rows=3),))
+        assert await publisher.drained(WITHIN_SECOND)
+    warned.close()
+    assert broker.noted == [[topic]]
+    later = StandInRun(tmp_path / "data", "bench-2")
+    async with publisher_to(broker, tmp_path) as publisher:
+        publisher.follow(later.directory, later.header)
+        assert await publisher.drained(WITHIN_SECOND)
+    later.close()
+    assert broker.noted == [[topic], [topic]]
+    assert [said.payload for said in broker.connections[1] if said.topic == topic] == [NO_ALARM]
+    assert broker.shown_alarms() == []
 
 
 async def test_a_rig_with_a_name_that_is_no_id_is_refused(tmp_path, run):

@@ -85,6 +85,17 @@ def test_an_unfinished_creation_is_no_obstacle(run_path, header):
         assert run_file.header == header
 
 
+def test_a_file_that_cannot_be_written_once_it_is_made_is_not_left_behind(run_path, header):
+    """Whoever asked for the run was told no: the next daemon must not find it and begin it."""
+    in_the_way = run_path.with_name(run_path.name + "-wal")
+    in_the_way.mkdir()
+    with pytest.raises(StoreError):
+        RunFile.create(run_path, header)
+    assert not run_path.exists()
+    in_the_way.rmdir()
+    RunFile.create(run_path, header).close()
+
+
 @pytest.mark.parametrize(
     ("place", "complaint"),
     [((6, 2), "row 11 of cell is due"), ((12, 2), "row 11 of cell is due"), ((11, 1), "comes after segment 2")],
