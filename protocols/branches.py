@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from protocols.ends import End, ends_of
 from protocols.errors import Path, path_text
-from protocols.fields import did_you_mean
+from protocols.guesses import did_you_mean
 from protocols.limits import END, NEXT, PAUSE, RESERVED
 from protocols.protocol import ProtocolFile, step_path
 from protocols.settings import CRateBasis

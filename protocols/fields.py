@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import calendar
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeVar
@@ -23,15 +22,14 @@ from pydantic_core import CoreSchema, ErrorDetails
 
 from protocols import units
 from protocols.errors import BadValueError, Path, Problem
+from protocols.guesses import called_here, field_meant, unit_note, value_meant
 from protocols.source import Source
 
 COLDEST_CELSIUS, HOTTEST_CELSIUS = 0.0, 100.0
 """Beyond these a temperature of a press cell is taken for a slip of the pen."""
 
+QUOTE = "'"
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
-
-CLOSE_ENOUGH = 0.6
-"""How alike (0 to 1) a word must be to a known one to be offered in its place."""
 
 
 class Strict(BaseModel):
@@ -240,13 +238,6 @@ def read_model(
         return None, problems
 
 
-def did_you_mean(word: str, known: list[str]) -> str | None:
-    """The known word that is most like one, or None when none is alike."""
-    folded = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=CLOSE_ENOUGH)
-    return folded[close[0]] if close else None
-
-
 def _problem(
     model: type[Strict], source: Source, path: Path, error: ErrorDetails, elsewhere: Mapping[str, str]
 ) -> Problem:
@@ -262,22 +253,27 @@ def _problem(
         return source.problem(here, cause.what, cause.what_to_write)
     value = error["input"]
     if error["type"] == "literal_error":
-        expected = str(error["ctx"]["expected"]).replace("'", "")
-        return source.problem(here, f"{value!r} is not known here", f"write {expected}")
+        expected = str(error["ctx"]["expected"])
+        several = re.findall(r"'([^']*)'", expected)
+        close = value_meant(value, several) if len(several) > 1 else None
+        meant = f"did you mean {close}? " if close else ""
+        return source.problem(here, f"{value!r} is not known here", f"{meant}write {expected.replace(QUOTE, '')}")
     wanted = {"list_type": "a list", "bool_type": "true or false"}.get(error["type"], "a mapping")
     return source.problem(here, f"is {_kind(value)}, not {wanted}", f"write {wanted}")
 
 
 def _unknown_field(model: type[Strict], source: Source, here: Path, word: str, elsewhere: Mapping[str, str]) -> Problem:
     known = _names(model)
-    if word in elsewhere:
-        what, hint = elsewhere[word], "remove it here"
-    else:
-        close = did_you_mean(word, [*known, *elsewhere])
-        what, hint = "unknown field", f"did you mean {close}?" if close else f"known here: {', '.join(known)}"
-        if close is not None and close not in known:
-            what, hint = f"unknown field; {close} {elsewhere[close]}", "remove it here"
-    return source.problem(here, what, hint, at_key=True)
+    close = called_here(word, known)
+    if close is None and word in elsewhere:
+        return source.problem(here, elsewhere[word], "remove it here", at_key=True)
+    other = called_here(word, elsewhere)
+    if close is None and other is None:
+        close, other = field_meant(word, known), field_meant(word, elsewhere)
+    if close is None and other is not None:
+        return source.problem(here, f"unknown field; {other} {elsewhere[other]}", "remove it here", at_key=True)
+    hint = f"did you mean {close}?{unit_note(word, close)}" if close else f"known here: {', '.join(known)}"
+    return source.problem(here, "unknown field", hint, at_key=True)
 
 
 def _model_of(model: type[Strict], location: tuple[int | str, ...]) -> type[Strict]:

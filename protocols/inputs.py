@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from protocols.errors import Path, Problem, ProblemsFound, Severity, path_text
-from protocols.fields import did_you_mean
+from protocols.guesses import did_you_mean
 from protocols.source import Source, plain_scalar, quoted, read_source
 
 REQUIRED = "required"

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 from protocols import units
 from protocols.errors import BadValueError
 from protocols.fields import Count, Name, Number, OrWord, Strict, by_default, needed, optional, shown
+from protocols.guesses import field_meant, unit_note
 from protocols.quantities import Compared, comparison
 
 Operator = Literal["<", "<=", ">", ">="]
@@ -130,7 +131,9 @@ RelativeTo = Annotated[CycleReference, BeforeValidator(_reference), OrWord(FIRST
 def _variable(value: str) -> str:
     if value in VARIABLES:
         return value
-    raise BadValueError(f"{value} is no variable", f"write one of {', '.join(VARIABLES)}")
+    close = field_meant(value, VARIABLES)
+    hint = f"did you mean {close}?{unit_note(value, close)}" if close else f"write one of {', '.join(VARIABLES)}"
+    raise BadValueError(f"{value} is no variable", hint)
 
 
 def _not_empty(value: list[Condition]) -> list[Condition]:

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from protocols.checks import StepCheck, check_step, check_top
 from protocols.errors import Path, Problem, ProblemsFound, errors_in, path_text
-from protocols.fields import Positive, Strict, Text, by_default, did_you_mean, needed, optional, read_model
+from protocols.fields import Positive, Strict, Text, by_default, needed, optional, read_model
+from protocols.guesses import did_you_mean, step_hint
 from protocols.inputs import Filled, fill_in
 from protocols.settings import Basis, OnLinkLoss, OnResume, Record, Safety, Sample, Unicycler, Window
 from protocols.source import Source, read_source
@@ -36,6 +37,9 @@ ELSEWHERE = {
         ("until_capacity_mAh", "until_capacity_mAh_g", "until_energy_mWh"), "is an end of steps that pass a charge"
     ),
     "inputs": "belongs at the top of the file",
+    **dict.fromkeys(("until_time", "until_time_s"), "is an end of other steps; equilibrate has for and timeout"),
+    "cycle_count": "is a field of the steps cycle and loop",
+    "limits": "is a field of steps that measure; bounds of the whole run are in safety",
     "stop_if": "is a field of the step cycle; others have limits",
     **dict.fromkeys(
         ("c_rate", "reference", "composite", "mass_mg", "active_mass_mg", "fixture", "specific_capacity_mAh_g"),
@@ -160,13 +164,12 @@ def _read_step(filled: Filled, index: int, value: object, problems: list[Problem
 def _unknown_step(source: Source, path: Path, value: Mapping[str, object]) -> Problem:
     known = list(STEP_MODELS)
     if "step" not in value:
-        close = did_you_mean("step", list(value))
+        close = next((key for key in ("type", "technique", "kind") if key in value), did_you_mean("step", value))
         hint = f"write step in place of {close}" if close else f"write step: one of {', '.join(known)}"
         return source.problem(path, "step is missing", hint)
     name = str(value["step"])
     here = (*path, "step")
     if name in LATER_STEPS:
         return source.problem(here, f"{name} is not a step of this language yet", f"write one of {', '.join(known)}")
-    close = did_you_mean(name, known)
-    hint = f"did you mean {close}?" if close else f"write one of {', '.join(known)}"
+    hint = step_hint(name, known) or f"write one of {', '.join(known)}"
     return source.problem(here, f"{name} is not a step", hint)

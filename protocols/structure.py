@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from protocols.branches import check_branches, tags_of
 from protocols.directions import check_directions
 from protocols.errors import Problem, in_reading_order
-from protocols.fields import did_you_mean
+from protocols.guesses import did_you_mean
 from protocols.protocol import ProtocolFile, read_protocol, step_path
 from protocols.source import Findings
 from protocols.steps import AdvanceCycle, BrokenStep, Loop, Step, Tag

@@ -6,6 +6,7 @@ import math
 import re
 
 from protocols.errors import BadValueError
+from protocols.guesses import did_you_mean
 
 SECOND_PER_HOUR = 3600.0
 SECOND_PER_UNIT = {
@@ -220,7 +221,9 @@ def _sum_of_parts(text: str) -> float:
         if part is None:
             raise BadValueError(f"{_shown(text)} is not a time", "write 10 h, 90 s, 30 min, 1 h 30 min or PT10H")
         if part[2] not in SECOND_PER_UNIT:
-            raise BadValueError(f"{_shown(part[2])} is not a unit of time here", "write s, min, h or d")
+            close = did_you_mean(part[2], SECOND_PER_UNIT)
+            hint = f"did you mean {close}?" if close else "write s, min, h or d"
+            raise BadValueError(f"{_shown(part[2])} is not a unit of time here", hint)
         total += float(part[1]) * SECOND_PER_UNIT[part[2]]
         at = part.end()
     return total
