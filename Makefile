@@ -27,7 +27,7 @@ demo: $(READY)
 
 test: $(READY)
 	@sh tests/support/need_tools.sh
-	@$(BIN)/pytest -n 2 --dist loadfile
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: static test
 

@@ -22,7 +22,7 @@ from daemon.deciding.interruptions import (
 from daemon.deciding.mill_resuming import goes_on_alone, left_alone
 from daemon.deciding.resuming import WHAT_TO_DO, Ask, Compared, Cut, Go, Recover, rest_of
 from daemon.deciding.run_state import Outcome, Phase, Run, SegmentFold
-from daemon.deciding.telling import eased, with_disk
+from daemon.deciding.telling import eased, with_disk, with_noticed, without
 from daemon.deciding.verdicts import accepted, after_record, judged, listening_from, silence, unsettled, with_watch
 from daemon.events import (
     BRANCHED,
@@ -203,6 +203,7 @@ def _go_on(run: Run, event: ResumeRequested, now_second: float) -> tuple[Run, tu
 
 
 def _released(run: Run, cut: Cut | None) -> Run:
+    run = without(run, PAUSE_TIMED_OUT)
     return msgspec.structs.replace(_waiting(run, "", ""), held_as=None, reason="", pause_due_second=None, cut=cut)
 
 
@@ -360,7 +361,7 @@ def _noticed(run: Run, event: Noticed | Warned | Cleared) -> Run:
     if isinstance(event, Noticed) and event.what in (DISK_LOW, DISK_ROOM):
         return with_disk(run, event)
     if isinstance(event, Noticed) and event.what == PAUSE_TIMED_OUT:
-        run = msgspec.structs.replace(run, pause_due_second=None)
+        return with_noticed(msgspec.structs.replace(run, pause_due_second=None), event)
     if (
         isinstance(event, Warned | Cleared)
         or event.what == BRANCHED

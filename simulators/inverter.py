@@ -145,8 +145,9 @@ class Inverter:
         return self._heard_ns + round(self.settings.loss_second * SECOND_NS)
 
     def _ramp_down(self, now_ns: int) -> None:
+        was_on = self.is_output_on_at(now_ns)
         self.direction = 0
-        if self.is_output_on_at(now_ns):
+        if was_on:
             self._ramp(now_ns)
 
     def _coast(self, now_ns: int) -> None:

@@ -166,7 +166,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         """
         over = {name for name, told in self.told.items() if not told.is_on}
         over |= {DISK_LOW} if self.phase is Phase.FINISHED else set()
-        over |= set() if self.phase is Phase.HOLDING else {PAUSE_TIMED_OUT}
+        over |= set() if self.phase in (Phase.HALTING, Phase.HOLDING) else {PAUSE_TIMED_OUT}
         return tuple(warning for warning in self.warnings if warning.partition(":")[0] not in over)
 
     @property

@@ -7,11 +7,13 @@ from collections.abc import Collection, Iterator
 import msgspec
 
 from daemon.deciding.run_state import Run, Told
-from daemon.events import DISK_LOW, Breach, Cleared, Noticed, Warned
+from daemon.events import DISK_LOW, PAUSE_TIMED_OUT, Breach, Cleared, Noticed, Warned
 from daemon.plan import Interlock
 
 CLEARED_AFTER_SECOND = 60.0
 """So long every reading must have been within the bound before a warning is over: noise at a bound is one warning."""
+NOT_BOUND = (DISK_LOW, PAUSE_TIMED_OUT)
+"""Warnings that no reading begins or ends."""
 
 
 def warned(run: Run, interlock: Interlock, text: str) -> Run:
@@ -21,11 +23,19 @@ def warned(run: Run, interlock: Interlock, text: str) -> Run:
 
 def with_disk(run: Run, noticed: Noticed) -> Run:
     """The run when the disk may become full, or has room again."""
-    if noticed.what == DISK_LOW:
-        return _with(run, DISK_LOW, f"{DISK_LOW}: {noticed.text}")
-    if DISK_LOW not in on(run):
+    return with_noticed(run, noticed) if noticed.what == DISK_LOW else without(run, DISK_LOW)
+
+
+def with_noticed(run: Run, noticed: Noticed) -> Run:
+    """The run when something begins that it warns of until `without`."""
+    return _with(run, noticed.what, f"{noticed.what}: {noticed.text}")
+
+
+def without(run: Run, name: str) -> Run:
+    """The run when what it warned of by this name is over; nothing changes where it did not."""
+    if name not in on(run):
         return run
-    return msgspec.structs.replace(run, told={**run.told, DISK_LOW: Told(is_on=False)})
+    return msgspec.structs.replace(run, told={**run.told, name: Told(is_on=False)})
 
 
 def _with(run: Run, name: str, text: str) -> Run:
@@ -59,7 +69,7 @@ def eased(run: Run, intact: Collection[str], breaches: Collection[Breach], now_s
     after = dict(run.told)
     for name in names:
         since_second = after[name].intact_since_second
-        if name == DISK_LOW:
+        if name in NOT_BOUND:
             continue
         if name not in in_force:
             after[name] = Told(is_on=False)

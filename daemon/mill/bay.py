@@ -100,7 +100,7 @@ class MillBay(HostTimer):
         try:
             identity = await self._drive.connect()
             if not self.is_turning:
-                await self._stop_unwatched()
+                await self._stop_unwatched(await self._drive.look())
         except NO_ANSWER:
             self._fall_silent()
             raise
@@ -123,7 +123,7 @@ class MillBay(HostTimer):
         return self._started_second
 
     async def glance(self) -> MillLook:
-        """What the drive says now. Raises what it raises."""
+        """What the drive says now; a blade that turns for no segment is told to stop. Raises what the drive raises."""
         self.latest = None
         try:
             look = await self._drive.look()
@@ -132,6 +132,8 @@ class MillBay(HostTimer):
                 self._note_word()
             self._is_down = True
             raise
+        if not self.is_turning:
+            await self._stop_unwatched(look)
         self.latest, self._looked_second = look, self._now()
         if self._milling is not None:
             self._milling = after_look(self._milling, look, self._looked_second)
@@ -177,11 +179,10 @@ class MillBay(HostTimer):
                 await self._stop()
         await self._drive.close()
 
-    async def _stop_unwatched(self) -> None:
-        look = await self._drive.look()
+    async def _stop_unwatched(self, look: MillLook) -> None:
         if not look.is_running:
             return
-        log.warning("%s: the blade turned and nobody was there; it is told to stop", self.name)
+        log.warning("%s: the blade turns and nobody asked for it; it is told to stop", self.name)
         if look.is_at_speed:
             self._found_second = self._now()
         with contextlib.suppress(RefusedError):

@@ -17,10 +17,13 @@ import msgspec
 from daemon.crash_points import NAMES
 from tests.campaign.kills import run_kills
 from tests.campaign.kinds import KINDS
+from tests.campaign.mill_run import run_mill_seed
+from tests.campaign.mill_schedule import DEATHS, TROUBLES
 from tests.campaign.points import run_points
 from tests.campaign.processes import Child, fork, own_standard_streams
 from tests.campaign.seed_run import Verdict, run_seed
 
+MILL_KINDS = DEATHS | TROUBLES
 RunSeed = Callable[[int, tuple[str, ...]], Verdict]
 
 
@@ -41,7 +44,8 @@ def main() -> int:
         _tell(f"{len(NAMES)} crash points, {len(found)} violations")
         return 1 if found else 0
     verdicts = []
-    for verdict in _verdicts(_wanted(said), said.jobs, partial(run_seed, keep=said.keep, below=said.folder)):
+    run = partial(run_mill_seed if said.mill else run_seed, keep=said.keep, below=said.folder)
+    for verdict in _verdicts(_wanted(said), said.jobs, run):
         verdicts.append(verdict)
         _tell(verdict.line())
     violated = _table(verdicts)
@@ -53,7 +57,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=20, help="how many")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seed", type=int, help="only this one, as in a line of another campaign")
-    parser.add_argument("--kind", action="append", default=[], choices=list(KINDS), help="only faults of this kind")
+    kinds = [*KINDS, *MILL_KINDS]
+    parser.add_argument("--kind", action="append", default=[], choices=kinds, help="only faults of this kind")
+    parser.add_argument("--mill", action="store_true", help="instead: the recipe of the blade mill, killed anywhere")
     parser.add_argument("--each", action="store_true", help="one seed of each kind, from the first seed on")
     parser.add_argument("--kills", type=int, help="instead: one long run, killed so often")
     parser.add_argument("--points", action="store_true", help="instead: die once at every crash point")
@@ -74,7 +80,7 @@ def _wanted(said: argparse.Namespace) -> list[tuple[int, tuple[str, ...]]]:
     if said.seed is not None:
         return [(said.seed, tuple(said.kind))]
     if said.each:
-        kinds = [kind for kind in KINDS if not said.kind or kind in said.kind]
+        kinds = [kind for kind in (MILL_KINDS if said.mill else KINDS) if not said.kind or kind in said.kind]
         return [(seed, (kind,)) for seed, kind in enumerate(kinds, start=said.first)]
     return [(seed, tuple(said.kind)) for seed in range(said.first, said.first + said.seeds)]
 

@@ -79,7 +79,10 @@ def safe(evidence: Evidence, expected: Expected) -> Iterator[str]:
 
 def order(evidence: Evidence, expected: Expected) -> Iterator[str]:
     numbers = [record.segment for record in evidence.segments]
-    if numbers != list(range(1, len(numbers) + 1)):
+    started = {entry.event.segment for entry in evidence.events("segment_started")}
+    # A run that is held before its next segment has begun leaves a number out.
+    unended = started.intersection(range(1, max(numbers, default=0))).difference(numbers)
+    if numbers != sorted(set(numbers)) or unended:
         yield f"P5 segments are {numbers}"
     if evidence.done != expected.steps[: len(evidence.done)]:
         yield f"P5 steps were {evidence.done}"
@@ -104,7 +107,7 @@ def replay(evidence: Evidence, expected: Expected) -> Iterator[str]:
 def cell_rows(evidence: Evidence, expected: Expected) -> Iterator[str]:
     """Each segment's rows are what the bench says the instrument held, text by text."""
     rows = evidence.streams["cell"]
-    yield from _numbered(rows, "cell")
+    yield from numbered(rows, "cell")
     held = held_rows(evidence)
     ended = {record.segment: record for record in evidence.segments}
     stored = {int(number): part for number, part in rows.groupby("segment")}
@@ -165,7 +168,7 @@ def charge(evidence: Evidence, expected: Expected) -> Iterator[str]:
 
 def pressure_rows(evidence: Evidence, expected: Expected) -> Iterator[str]:
     rows = evidence.streams["pressure"]
-    yield from _numbered(rows, "pressure")
+    yield from numbered(rows, "pressure")
     said = {
         (round(second, 5), number)
         for line in evidence.lines("sent", "load_cell")
@@ -179,7 +182,7 @@ def pressure_rows(evidence: Evidence, expected: Expected) -> Iterator[str]:
 
 def temperature_rows(evidence: Evidence, expected: Expected) -> Iterator[str]:
     rows = evidence.streams["temperature"]
-    yield from _numbered(rows, "temperature")
+    yield from numbered(rows, "temperature")
     said = {
         (round(line["bench_second"], 5), float(number))
         for line in evidence.lines("reply", "thermometer")
@@ -251,7 +254,7 @@ def gap_notes(evidence: Evidence, stream: str) -> list[int]:
     return found
 
 
-def _numbered(rows: pd.DataFrame, stream: str) -> Iterator[str]:
+def numbered(rows: pd.DataFrame, stream: str) -> Iterator[str]:
     if rows["seq"].tolist() != list(range(1, len(rows) + 1)):
         yield f"P2 {stream}: rows are not numbered from 1 on"
 

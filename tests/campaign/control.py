@@ -22,11 +22,14 @@ class BenchControl:
         self._unread = b""
         self._answers: dict[int, dict[str, Any]] = {}
 
-    def tell(self, verb: str, **arguments: object) -> int:
-        """Ask, and do not wait for the answer; its number."""
-        self._asked += 1
-        question = {"id": self._asked, "do": verb, **arguments}
-        self.socket.sendall(json.dumps(question).encode() + b"\n")
+    def tell(self, verb: str, *, after: str | None = None, **arguments: object) -> int:
+        """Ask, and do not wait for the answer; its number. `after` is asked before it, in the same breath."""
+        questions = [{"do": after}] if after is not None else []
+        lines = b""
+        for question in (*questions, {"do": verb, **arguments}):
+            self._asked += 1
+            lines += json.dumps({"id": self._asked, **question}).encode() + b"\n"
+        self.socket.sendall(lines)
         return self._asked
 
     def answer(self, number: int, real_second: float) -> dict[str, Any] | None:

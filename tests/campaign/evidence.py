@@ -77,10 +77,15 @@ class Evidence:
 
 
 def read_bench_log(path: Path) -> tuple[dict[str, Any], ...]:
-    return tuple(json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+    # Not `splitlines`: the bytes of a drive's frames are in it as characters, and some of those would end a line there.
+    with path.open(encoding="utf-8") as lines:
+        return tuple(json.loads(line) for line in lines)
 
 
-def read_evidence(run_folder: Path, bench_log: Path) -> Evidence:
+STREAMS = ("cell", "pressure", "temperature")
+
+
+def read_evidence(run_folder: Path, bench_log: Path, streams: tuple[str, ...] = STREAMS) -> Evidence:
     """Read it all back. Raises `StoreError` for a file that is damaged: a violation by itself."""
     path = run_folder / RUN_FILE_NAME
     header, snapshot = read_header(path), read_snapshot(path)
@@ -89,7 +94,7 @@ def read_evidence(run_folder: Path, bench_log: Path) -> Evidence:
         run=None if snapshot is None else stored_run(path, snapshot),
         plan=stored_plan(path, header),
         journal=tuple(entries),
-        streams={name: read_rows(path, name) for name in ("cell", "pressure", "temperature")},
+        streams={name: read_rows(path, name) for name in streams},
         tokens=tuple(segment_token(header.run_id, number) for number in range(1, MOST_SEGMENTS)),
         zero_second=header.zero_second,
         bench=read_bench_log(bench_log),

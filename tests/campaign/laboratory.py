@@ -28,15 +28,14 @@ RETRY_SECOND = 0.002
 
 BENCH = """\
 name: campaign
-seed: {seed}
 speed: 0
 utc_start: 2026-01-01T00:00:00Z
 log_readings: true
-cell: {{sample: BM-05, chamber_temperature_C: 25, torque_Nm: 5}}
-window: {{lower_voltage_V: 1.95, upper_voltage_V: 3.75}}
+cell: {sample: BM-05, chamber_temperature_C: 25, torque_Nm: 5}
+window: {lower_voltage_V: 1.95, upper_voltage_V: 3.75}
 instruments:
-  - {{name: potentiostat, model: "2450", role: potentiostat, serial_number: "04451117", firmware: 1.7.12b,
-      transport: {{kind: tcp, port: 0}}}}
+  - {name: potentiostat, model: "2450", role: potentiostat, serial_number: "04451117", firmware: 1.7.12b,
+      transport: {kind: tcp, port: 0}}
 """
 BESIDE = """\
   - name: load_cell
@@ -72,16 +71,27 @@ ROLES = {
         " timeout_s: 0.4}}"
     ),
     "chamber": '{{driver: espec.chamber, address: "{address}", timeout_s: 0.4}}',
+    "mill_drive": '{{driver: ls.ig5a, address: "{address}", highest_rpm: 4200, loss_stop_s: 3, timeout_s: 0.4}}',
+    "chiller": (
+        '{{driver: lauda.chiller, address: "{address}", timeout_s: 0.4,'
+        " host_loss: {{timeout_s: 30, safe_temperature_C: {safe:g}, safe_mode: true}}}}"
+    ),
 }
+"""By the bench's names of its instruments."""
 
 
 @dataclass
 class Laboratory:
-    """One bench and the daemons of its station; `notes` say what was done to them, with bench times."""
+    """One bench and the daemons of its station; `notes` say what was done to them, with bench times.
+
+    `bench_text` is its bench file, `safe_celsius` what a chiller is to go to when nobody speaks to it.
+    """
 
     folder: Path
     seed: int
-    beside: bool = True
+    bench_text: str = BENCH + BESIDE
+    safe_celsius: float = 15.0
+    cell: Path = CELL
     supervise_every_s: float = 1.0
     mqtt: str | None = None
     broker: Mosquitto | None = None
@@ -121,11 +131,11 @@ class Laboratory:
             self.broker.start()
 
     def start_bench(self) -> None:
-        (self.folder / "bench.yaml").write_text(BENCH.format(seed=self.seed) + (BESIDE if self.beside else ""))
+        (self.folder / "bench.yaml").write_text(self.bench_text)
         ours, theirs = os.pipe()
 
         def work() -> None:
-            presscell_bench(["bench.yaml", "--log", str(self.bench_log)])
+            presscell_bench(["bench.yaml", "--log", str(self.bench_log), "--seed", str(self.seed), "--speed", "0"])
 
         self.bench = fork(work, folder=self.folder, output=theirs)
         os.close(theirs)
@@ -134,7 +144,8 @@ class Laboratory:
             hello = json.loads(output.readline())
         self.control = BenchControl(hello["control"])
         rig = "".join(
-            f"    {name}: {ROLES[name].format(address=cable['address'])}\n" for name, cable in hello["cables"].items()
+            f"    {name}: {ROLES[name].format(address=cable['address'], safe=self.safe_celsius)}\n"
+            for name, cable in hello["cables"].items()
         )
         more = f'mqtt: {{broker: "{self.mqtt}"}}\n' if self.mqtt else ""
         station = STATION.format(data=self.data, supervise=self.supervise_every_s, control=hello["control"], more=more)
@@ -179,8 +190,8 @@ class Laboratory:
 
     def run(self, protocol: str) -> bool:
         """Begin the run; false when the daemon died of it."""
-        sources = {"protocol_text": protocol, "cell_text": CELL.read_text()}
-        names = {"protocol_name": "protocol.yaml", "cell_name": "bm05.yaml"}
+        sources = {"protocol_text": protocol, "cell_text": self.cell.read_text()}
+        names = {"protocol_name": "protocol.yaml", "cell_name": self.cell.name}
         try:
             self.run_id = self.ask("run", rig="rig1", **sources, **names)
         except OSError:
@@ -192,12 +203,17 @@ class Laboratory:
         found = [path.parent.name for path in self.data.glob(f"*/{RUN_FILE_NAME}")]
         self.run_id = found[0] if found else ""
 
-    def wait(self, until_second: float | None) -> str:
-        """Let time go on to a bench time, where it is then held: "held", "died" (the daemon) or "idle" (the run)."""
+    def wait(self, until_second: float | None, *, through_holds: bool = False) -> str:
+        """Let time go on to a bench time, where it is then held: "held", "died" (the daemon) or "idle" (the run).
+
+        A run that waits for a person is idle, unless `through_holds`; then time may also be held already.
+        """
+        going_on = {"running", "ending", "holding"} if through_holds else {"running", "ending"}
         assert self.control is not None
         assert self.daemon is not None
         if until_second is not None:
-            self._holding = self._holding or self.control.tell("hold_at", at_second=until_second)
+            after = "release" if through_holds else None
+            self._holding = self._holding or self.control.tell("hold_at", after=after, at_second=until_second)
         while self.daemon.wait(0.0) is None:
             waited = [self.daemon.descriptor, self.control.socket]
             select.select(waited, [], [], LOOK_EVERY_SECOND)
@@ -206,7 +222,7 @@ class Laboratory:
                 return "held"
             with contextlib.suppress(OSError):
                 rig = self.ask("status")[0]
-                if rig["state"] not in {"running", "ending"} and not rig.get("is_tried_again"):
+                if rig["state"] not in going_on and not rig.get("is_tried_again"):
                     return "idle"
         return "died"
 

@@ -129,6 +129,15 @@ async def test_what_daemons_let_it_turn_that_died_one_after_the_other_is_counted
         await following.close()
 
 
+async def test_blade_that_turns_beside_a_segment_is_told_to_stop_at_the_next_look():
+    async with turning() as (laboratory, bay):
+        await bay.make_safe()
+        laboratory.inverter.run(1, laboratory.now_ns)
+        laboratory.pass_second(0.5)
+        await bay.glance()
+        assert not laboratory.is_driven
+
+
 async def test_blade_that_is_watched_turns_on_over_a_connection_that_is_made_anew():
     async with turning() as (laboratory, bay):
         await bay.connect()

@@ -80,7 +80,7 @@ def test_utc_jumps_in_a_run_and_summer_time_begins(host, tmp_path):
         "TZ": "Europe/Berlin",
     }
     daemon = host.serve()
-    host.run(METHOD.replace("REST", "4"))
+    host.run(METHOD.replace("REST", "8"))
     host.wait_for(lambda: host.rows("cell") >= 1)
     assert host.result().header.started_utc_second == pytest.approx(1774745994, abs=30)
     set_utc("@2026-03-29 03:59:54")
@@ -93,7 +93,7 @@ def test_utc_jumps_in_a_run_and_summer_time_begins(host, tmp_path):
 
     result = host.result()
     assert result.outcome == "completed", result.run.reason
-    assert_every_row_of_the_cell_is_there(host, 4, 1)
+    assert_every_row_of_the_cell_is_there(host, 8, 1)
     for name in ("cell", "pressure", "temperature"):
         assert (np.diff(stream(host, name)["test_time_second"]) >= 0).all(), name
     run_times = [entry.run_time_second for entry in read_journal(host.run_path)]

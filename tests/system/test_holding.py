@@ -78,7 +78,7 @@ def test_run_is_paused_survives_its_daemon_and_goes_on(make_host):
     host.pace = FAST
     host.write_station()
     host.serve()
-    host.wait_for(lambda: rig(host)["phase"] == "holding")
+    host.wait_for(lambda: rig(host)["resume_count"] == 1 and rig(host)["phase"] == "holding")
     assert rig(host)["reason"].startswith("paused by ")
     assert [line["output"] for line in host.bench_log("output")][-1] == "off"
     asked(host, "resume", "--rig", "rig1")

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from daemon.deciding.run_state import Outcome, Phase
-from daemon.events import MadeSafe, Noticed, ResumeRequested
+from daemon.events import Cleared, MadeSafe, Noticed, ResumeRequested, Warned
 from daemon.plan import PauseStep
-from tests.support.plans import plan, rest
+from tests.support.plans import loop, plan, rest
 from tests.support.rigs import EVERY_SECOND, ZERO_SECOND, Scripted, events_of, records_of, take_up
 
 SHORT = rest("short", until_time_second=60.0, sampling_second=1.0)
@@ -38,6 +38,26 @@ async def test_after_its_time_a_pause_may_only_say_so_once(tmp_path: Path) -> No
     told = [event.text for event in events_of(scripted.path) if isinstance(event, Noticed)]
     assert told == ["nobody came: tighten the jig"]
     assert run.warnings == ("pause_timed_out: nobody came: tighten the jig",)
+
+
+async def test_a_pause_warns_only_from_its_own_time_out_on(tmp_path: Path) -> None:
+    """The one before it was late too, and somebody came."""
+    scripted = Scripted(tmp_path, plan(SHORT, pause("hold"), AFTER, loop(0, 2)), holds_wait=True)
+    resume = ResumeRequested(by="ada")
+    seen: list[tuple[Phase, bool]] = []
+
+    def look() -> None:
+        seen.append((scripted.runner.run.phase, bool(scripted.runner.run.warnings_on)))
+
+    for second, act in ((1000.0, look), (5000.0, lambda: scripted.runner.wish(resume))):
+        scripted.at(second, act)
+    for second, act in ((5300.0, look), (6000.0, look), (9000.0, lambda: scripted.runner.wish(resume))):
+        scripted.at(second, act)
+    run = await scripted.carry_out()
+    assert seen == [(Phase.HOLDING, True), (Phase.HOLDING, False), (Phase.HOLDING, True)]
+    assert (run.outcome, len(run.warnings), run.warnings_on) == (Outcome.COMPLETED, 1, ())
+    said = [type(event) for event in events_of(scripted.path) if isinstance(event, Noticed | Warned | Cleared)]
+    assert said == [Noticed, Warned, Cleared] * 2
 
 
 async def test_a_person_in_time_makes_the_time_out_void(tmp_path: Path) -> None:

@@ -147,3 +147,11 @@ def test_it_does_not_start_with_the_lid_open():
     inverter.set_lid(is_open=True, now_ns=0)
     inverter.run(1, 0)
     assert (inverter.trip, inverter.direction) == (EXTERNAL, 0)
+
+
+def test_a_stop_at_the_moment_of_the_start_leaves_it_standing():
+    inverter = Inverter(Mill())
+    inverter.set_reference(66.0, 0)
+    inverter.run(1, 0)
+    inverter.stop(0)
+    assert inverter.mill.rpm_at(10 * SECOND_NS) == 0
