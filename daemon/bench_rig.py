@@ -50,11 +50,12 @@ def wiring_of(bench: BenchProcess, potentiostat_driver: str) -> RigWiring:
     """A rig of all instruments the bench has. They carry the names of their roles there.
 
     Raises:
-        MissingRoleError: the bench has several cells.
+        MissingRoleError: the bench has `cells`, each of which is a rig of its own.
     """
     cells = sorted({str(cable["cell"]) for cable in bench.cables.values() if "cell" in cable})
     if cells:
-        raise MissingRoleError(f"the bench has several cells, {', '.join(cells)}; a simulation runs on a bench of one")
+        named = ", ".join(cells)
+        raise MissingRoleError(f"the bench has `cells`, {named}; a simulation runs on a bench of one `cell`")
     address = {role: str(cable["address"]) for role, cable in bench.cables.items()}
     return RigWiring(
         name="rig1",

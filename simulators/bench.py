@@ -222,7 +222,7 @@ def _look_ahead(leading: Sequence[Jig], stop_ns: int, every_ns: int | None) -> t
     for jig in leading:
         jig.foresee(stop_ns + FORESEEN_BEYOND_NS)
     to_ns = leading[0].now_ns
-    ahead_ns: dict[str, int] = {}
+    ahead_ns = {jig.name: to_ns for jig in leading}
     while to_ns < stop_ns and all(reached_ns == to_ns for reached_ns in ahead_ns.values()):
         sure_ns = min(jig.sure_ns for jig in leading) - 1
         next_ns = max((to_ns // every_ns + 1) * every_ns, sure_ns // every_ns * every_ns)

@@ -18,10 +18,11 @@ from simulators.cell_sections import (
     CellSection,
     JigContents,
     JigSection,
+    PlacedError,
     SharedSection,
     SharedThermometerSection,
+    check_unlike,
     check_wiring,
-    said_twice,
 )
 from simulators.instrument_sections import (
     SECTIONS_BY_TAG,
@@ -124,20 +125,27 @@ class SharedBenchFile(AnyBenchFile):
 
     @model_validator(mode="after")
     def _wiring_is_possible(self) -> "SharedBenchFile":
-        names = [cell.name for cell in self.cells]
-        if twice := said_twice(names):
-            raise ValueError(f"two cells are called {twice[0]}; give each a name of its own")
-        if twice := said_twice([instrument.name for instrument in self.instruments]):
-            raise ValueError(f"two instruments are called {twice[0]}; give each a name of its own")
-        if said_twice([instrument.role for instrument in self.instruments if instrument.role == "chamber"]):
-            raise ValueError("two instruments are the chamber of one air; leave one")
-        numbers = [one.serial_number for one in self.all_instruments if isinstance(one, PotentiostatSection)]
-        if twice := said_twice(numbers):
-            raise ValueError(f"two potentiostats have the serial number {twice[0]}; give each its own")
-        for thermometer in self.instruments:
+        names: dict[Keys, str] = {("cells", index, "name"): cell.name for index, cell in enumerate(self.cells)}
+        check_unlike(names, "two cells are called")
+        shared: dict[Keys, str] = {("instruments", at, "name"): one.name for at, one in enumerate(self.instruments)}
+        check_unlike(shared, "two instruments are called")
+        check_unlike(self._serial_numbers, "two potentiostats have the serial number")
+        chambers = [index for index, one in enumerate(self.instruments) if one.role == "chamber"]
+        if len(chambers) > 1:
+            raise PlacedError("two instruments are the chamber of one air; leave one", "instruments", chambers[1])
+        for index, thermometer in enumerate(self.instruments):
             if isinstance(thermometer, SharedThermometerSection):
-                thermometer.check_cells(names)
+                thermometer.check_cells(list(names.values()), "instruments", index)
         return self
+
+    @property
+    def _serial_numbers(self) -> dict[Keys, str]:
+        return {
+            ("cells", index, "instruments", inner, "serial_number"): one.serial_number
+            for index, cell in enumerate(self.cells)
+            for inner, one in enumerate(cell.instruments)
+            if isinstance(one, PotentiostatSection)
+        }
 
     @property
     def jigs(self) -> tuple[JigContents, ...]:
@@ -257,7 +265,8 @@ def _problem(file: str, details: Mapping[str, Any], places: Places) -> Problem:
 def _written(details: Mapping[str, Any], places: Places) -> Keys:
     """Where a problem is, in the words of the file: without what was chosen on the way, such as a model."""
     keys: Keys = ()
-    for key in details["loc"]:
+    error = details.get("ctx", {}).get("error")
+    for key in (*details["loc"], *(error.keys if isinstance(error, PlacedError) else ())):
         if key not in SECTIONS_BY_TAG or (*keys, key) in places:
             keys = (*keys, key)
     chooser = str(details.get("ctx", {}).get("discriminator", "")).strip(QUOTES)
@@ -274,6 +283,8 @@ def _what(details: Mapping[str, Any]) -> tuple[str, str]:
             return "is missing", ""
         case "union_tag_invalid":
             return _choice(details)
+        case "extra_forbidden" if keys == ("cell",):
+            return "a bench has a cell or cells, not both", "leave out one of them"
         case "extra_forbidden":
             return "unknown field", _suggestion(str(keys[-1]), _fields_beside(keys))
         case "invalid_key":

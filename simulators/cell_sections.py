@@ -1,7 +1,7 @@
 """What a bench file says of its cells: of the only one, or of several with their own and their shared instruments."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, create_model, model_validator
@@ -12,7 +12,6 @@ from simulators.instrument_sections import (
     Celsius,
     ChamberSection,
     LoadCellSection,
-    Name,
     PotentiostatSection,
     ProbeSection,
     Strict,
@@ -22,6 +21,17 @@ from simulators.instrument_sections import (
 _OVERRIDES: dict[str, Any] = {field.name: (float | None, None) for field in dataclasses.fields(CellParameters)}
 CellOverrides = create_model("CellOverrides", __base__=Strict, **_OVERRIDES)
 """Any of the cell's parameters, by its name in `CellParameters`."""
+
+CellName = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$")]
+"""Of one cell among several; fit for a station, which calls the cell's rig so."""
+
+
+class PlacedError(ValueError):
+    """A problem of something within what is checked: `keys` lead there."""
+
+    def __init__(self, what: str, *keys: str | int) -> None:
+        super().__init__(what)
+        self.keys = keys
 
 
 class CellSection(Strict):
@@ -56,7 +66,7 @@ OwnSection = Annotated[PotentiostatSection | LoadCellSection | ThermometerSectio
 class JigSection(Strict):
     """One cell of several, in its jig; the air around it is that of all."""
 
-    name: Name
+    name: CellName
     sample: Literal["BM-05", "bare"]
     start_temperature_C: Celsius | None = None
     torque_Nm: Annotated[float, Field(ge=0, le=50)] = 5.0
@@ -86,7 +96,7 @@ class JigSection(Strict):
 class SharedProbeSection(ProbeSection):
     """A Pt100 of a thermometer that several cells share: in the jig of one of them, or in the air."""
 
-    cell: Name | None = None
+    cell: CellName | None = None
 
     @property
     def cell_name(self) -> str:
@@ -99,14 +109,16 @@ class SharedThermometerSection(ThermometerSection):
 
     probes: Annotated[list[SharedProbeSection], Field(min_length=1)]  # type: ignore[assignment]
 
-    def check_cells(self, names: Sequence[str]) -> None:
-        """Raises ValueError for a probe in no jig, in one that isn't there, or in a jig and the air."""
-        for probe in self.probes:
+    def check_cells(self, names: Sequence[str], *keys: str | int) -> None:
+        """Raises PlacedError for a probe in no jig, in one that isn't there, or in both; `keys` lead to this."""
+        for index, probe in enumerate(self.probes):
+            at = (*keys, "probes", index)
             if probe.place == "air" and probe.cell is not None:
-                raise ValueError(f"channel {probe.channel} of {self.name} is in the air; leave out its cell")
+                raise PlacedError(f"channel {probe.channel} is in the air; leave out its cell", *at, "cell")
+            if probe.place == "jig" and probe.cell is None:
+                raise PlacedError(f"channel {probe.channel} is in a jig; name its cell, one of {', '.join(names)}", *at)
             if probe.place == "jig" and probe.cell not in names:
-                known = ", ".join(names)
-                raise ValueError(f"channel {probe.channel} of {self.name} is in a jig; name its cell, one of {known}")
+                raise PlacedError(f"no cell is called {probe.cell}; write one of {', '.join(names)}", *at, "cell")
 
 
 SharedSection = Annotated[SharedThermometerSection | ChamberSection, Field(discriminator="model")]
@@ -119,6 +131,15 @@ def check_wiring(instruments: Sequence[AnySection]) -> None:
         raise ValueError(f"two instruments are called {', '.join(twice)}; give each a name of its own")
     if twice := said_twice([instrument.role for instrument in instruments]):
         raise ValueError(f"two instruments are the {twice[0]} of one cell; leave one")
+
+
+def check_unlike(said: Mapping[tuple[str | int, ...], str], two_of_them: str) -> None:
+    """Raises PlacedError, by the keys of the second, for two that say the same; `two_of_them` is told before it."""
+    seen: set[str] = set()
+    for keys, word in said.items():
+        if word in seen:
+            raise PlacedError(f"{two_of_them} {word}; give each its own", *keys)
+        seen.add(word)
 
 
 def said_twice(words: Sequence[str]) -> list[str]:

@@ -76,22 +76,14 @@ class Jig:
         """Whether any of its instruments is doing something on its own that has an end."""
         return any(device.busy for device in self.devices)
 
-    def run(self, limit_ns: int) -> int:
-        """Bring the cell to a time, or to an earlier one at which it is to be changed; answers which.
+    def look_ahead(self, limit_ns: int) -> int:
+        """Let only what drives the cell go on, to a time or to an earlier one at which it changes the cell.
 
-        What is to be changed there, `settle` changes.
+        Answers which; all must `follow` there, and `settle` makes the change. When it answered the limit, it may be let
+        go farther before.
 
         Raises:
-            BenchError: an instrument doesn't let time go on, or goes back.
-        """
-        stop_ns = self.look_ahead(limit_ns)
-        self.follow(stop_ns)
-        return stop_ns
-
-    def look_ahead(self, limit_ns: int) -> int:
-        """Let only what drives the cell go on, while the cell stays; answers as `run` does.
-
-        It may be let go farther when it answered the limit; then all must `follow`. Raises BenchError.
+            BenchError: it doesn't let time go on, or goes back.
         """
         if self.driving is None:
             return limit_ns
@@ -163,7 +155,7 @@ class Jig:
             name: {
                 **state.words(),
                 "relay_operations": self._relay_operations[name],
-                "busy": self.busy,
+                "busy": self.driving is not None and self.driving.busy,
             }
             for name, state in self._outputs.items()
         }

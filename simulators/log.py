@@ -18,7 +18,7 @@ class LogLines(Protocol):
 
 
 class BenchLog:
-    """JSON lines with `bench_second` and `event` first. Each line has left the process when `write` returns."""
+    """JSON lines with `bench_second` and `event` first. Lines have left the process when `write` or `in_order` ends."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream

@@ -213,8 +213,8 @@ class _Plain(str):
 
 
 def _identifier(name: str) -> str:
-    """A name as stations and rigs have it, without `_` and `.`."""
-    return name.replace("_", "-").replace(".", "-")
+    """A name as stations and rigs have it: `-` for `_`, and none at its end."""
+    return name.replace("_", "-").strip("-")
 
 
 def _word(text: str) -> str:

@@ -88,7 +88,7 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """The warning of an interlock: whether it is on, and since when no reading has broken the bound; None: one has."""
+    """A warning that can be over: whether it is on, and since when no reading has broken its bound; None: one has."""
 
     is_on: bool = True
     intact_since_second: float | None = None
@@ -114,8 +114,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     `cycles_running_before` the same without the last, and `limit_uses` how often a limit that is counted has led
     back. `goto` is where the limit that ended the step leads: a position, "end" or "pause". `unsafe` is why the cell
     is not known to be safe, or its rows to be stored, since `unsafe_since_second`; empty when nothing says so.
-    `warnings` is all that the run has ever warned of, each thing once, in its last words; `told` what of it came from
-    interlocks, by name.
+    `warnings` is all that the run has ever warned of, each thing once, in its last words; `told` what of it can be
+    over again, by name.
     """
 
     plan: Plan

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulators.assemble import assemble
+from simulators.bench import Bench
 from simulators.bench_file import BenchFileError, LoadedBenchFile, read_bench
 from simulators.device import SECOND_NS
+from simulators.jig import BenchError
 from simulators.log import BenchLog
 from simulators.pace import Timekeeper
 
@@ -244,6 +246,25 @@ def test_a_bench_whose_owner_is_gone_runs_all_its_cells_to_their_ends(fast_forwa
     fast_forward(main)
 
 
+def test_surroundings_that_let_several_busy_cells_not_go_on_are_found():
+    class Stuck:
+        name, busy = "stuck", False
+
+        def run_to(self, limit_ns):
+            return 0
+
+        def settle(self, now_ns):
+            assert now_ns == 0
+
+    assembly = assembled(text_of("a", "b"))
+    for name in ("a", "b"):
+        assembly.bench.receive(f"{name}.potentiostat", charge(0.1e-3, 80))
+    bench = Bench(assembly.bench.jigs, BenchLog(None), surrounding=[Stuck()])
+    with pytest.raises(BenchError, match="stay at 0 ns"):
+        bench.conduct(60 * SECOND_NS, SECOND_NS)
+    assembly.close()
+
+
 def test_the_chamber_warms_all_cells():
     assembly = assembled(text_of("a", "b", "c"))
     bench, air = assembly.bench, []
@@ -313,15 +334,29 @@ async def test_a_fault_of_one_cells_cable_leaves_the_others_alone(served_bench, 
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("name: b", "name: a", "1:1  two cells are called a  give each a name of its own"),
-        ("04451198", "04451197", "1:1  two potentiostats have the serial number 04451197"),
-        ("cell: a}", "cell: d}", "1:1  channel 1 of eight_inputs is in a jig  name its cell, one of a, b"),
-        (", cell: a}", "}", "1:1  channel 1 of eight_inputs is in a jig  name its cell, one of a, b"),
-        ("place: air}", "place: air, cell: b}", "1:1  channel 8 of eight_inputs is in the air  leave out its cell"),
-        ("name: eight_inputs", "name: chamber", "1:1  two instruments are called chamber"),
+        ("name: b", "name: a", "17:11  cells[2].name  two cells are called a  give each its own"),
+        (
+            "04451198",
+            "04451197",
+            "25:24  cells[2].instruments[2].serial_number  two potentiostats have the serial number 04451197",
+        ),
+        ("cell: a}", "cell: d}", "33:45  instruments[2].probes[1].cell  no cell is called d  write one of a, b"),
+        (", cell: a}", "}", "33:14  instruments[2].probes[1]  channel 1 is in a jig  name its cell, one of a, b"),
+        (
+            "place: air}",
+            "place: air, cell: b}",
+            "33:80  instruments[2].probes[2].cell  channel 8 is in the air  leave out its cell",
+        ),
+        ("name: eight_inputs", "name: chamber", "30:11  instruments[2].name  two instruments are called chamber"),
         ("name: b", "name: b.c", "17:11  cells[2].name  string should match pattern"),
+        ("name: b", "name: b_c", "17:11  cells[2].name  string should match pattern"),
+        (
+            "  - {name: chamber,",
+            "  - {name: oven, role: chamber, model: espec, transport: {kind: tcp}}\n  - {name: chamber,",
+            "30:5  instruments[2]  two instruments are the chamber of one air",
+        ),
         ("sample: BM-05", "chamber_temperature_C: 5", "6:5  cells[1].sample  is missing"),
-        ("cells:", "cell: {sample: bare}\ncells:", "5:1  cell  unknown field  did you mean cells?"),
+        ("cells:", "cell: {sample: bare}\ncells:", "5:1  cell  a bench has a cell or cells, not both"),
         ("model: espec", "model: lauda", "29:43  instruments[1].model  nothing here is called 'lauda'"),
         (
             "      - {name: load_cell, role: load_cell, model: and_indicator",

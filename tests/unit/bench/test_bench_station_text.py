@@ -57,6 +57,12 @@ def test_an_instrument_is_given_its_driver(said: str, driver: str) -> None:
     assert rig_wiring("rig1", station.rigs["rig1"], 10.0, station.shared).name == "rig1"
 
 
+@pytest.mark.parametrize("name", ["my_bench", "bench-", "a_-"])
+def test_any_name_of_a_bench_makes_a_station_in_order(name: str) -> None:
+    text = f"{HEAD.replace('my_bench', name)}  - {{name: smu, {INSTRUMENTS[0][0]}, {TCP}}}\n"
+    assert load_station(text_of(read_bench(text.encode(), "bench.yaml")), "s.yaml").problems == ()
+
+
 def test_every_model_has_a_driver() -> None:
     said = " ".join(words for words, _ in INSTRUMENTS)
     assert [tag for tag in SECTIONS_BY_TAG if tag not in ("tcp", "pty") and tag not in said] == []
