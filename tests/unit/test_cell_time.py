@@ -64,7 +64,7 @@ def run_whole(stretches: list[Stretch]) -> tuple[bytes, CellState, float]:
     return seen, cell.state, cell.charge_in_coulomb - cell.charge_out_coulomb
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(plan=st.lists(stretches, min_size=1, max_size=3), seed=st.integers(0, 2**32 - 1))
 def test_samples_do_not_depend_on_the_cuts(plan, seed):
     draw = np.random.default_rng(seed)
