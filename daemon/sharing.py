@@ -99,7 +99,7 @@ def obstacle(wish: Wish, leases: Iterable[Lease], ahead: Iterable[Waiting], utc_
         ahead: who came before it and waits.
         utc_second: the present time, only for saying how long a run is expected to go on.
     """
-    for lease in leases:
+    for lease in sorted(leases, key=lambda lease: -lease.expected_until_utc_second):
         if not agree(wish, lease.wish):
             return (
                 f"{wish.instrument} is held at {_celsius(lease.wish)} by {lease.rig} ({lease.run_id}),"

@@ -275,6 +275,8 @@ class LoadStatus(IntFlag):
     """The way to the indicator was lost: this row stands for the gap that begins here."""
     BEYOND_CALIBRATION = 32
     """The force is larger than any it was calibrated with. No indicator says so: who knows the calibration does."""
+    UNCOMPENSATED = 64
+    """The sensor's temperature is not known, and its calibration asks for it: the pressure lacks those terms."""
 
 
 @dataclass(frozen=True)

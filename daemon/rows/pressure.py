@@ -87,6 +87,14 @@ def is_beyond_calibration(pascal: Floats, calibration: PressureCalibration) -> N
     return is_beyond
 
 
-def with_calibration(status: Integers, pascal: Floats, calibration: PressureCalibration) -> Integers:
-    """What the indicator said, `drivers.roles.LoadStatus`, and whether the pressure lies beyond the calibration."""
-    return np.where(is_beyond_calibration(pascal, calibration), status | int(LoadStatus.BEYOND_CALIBRATION), status)
+def with_calibration(
+    status: Integers, pascal: Floats, sensor_celsius: Floats, calibration: PressureCalibration
+) -> Integers:
+    """What the indicator said, `drivers.roles.LoadStatus`, and what the calibration has to say of each pressure.
+
+    `sensor_celsius` as in `surface_pressure_pa`.
+    """
+    has_terms = calibration.gain_drift_per_kelvin != 0 or calibration.zero_drift_newton_per_kelvin != 0
+    lacks_terms = np.isnan(sensor_celsius) & ~np.isnan(pascal) & has_terms
+    beyond = np.where(is_beyond_calibration(pascal, calibration), int(LoadStatus.BEYOND_CALIBRATION), 0)
+    return status | beyond | np.where(lacks_terms, int(LoadStatus.UNCOMPENSATED), 0)

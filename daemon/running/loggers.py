@@ -273,7 +273,7 @@ class PressureLogger:
             "displayed_load": block.displayed,
             "surface_pressure_pa": pascal,
             "sensor_temperature_celsius": celsius,
-            "load_status": with_calibration(block.status, pascal, self._calibration),
+            "load_status": with_calibration(block.status, pascal, celsius, self._calibration),
         }
         return LoggedRows(self.stream, columns)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from daemon.deciding.run_state import Outcome
-from daemon.rows.pressure import is_beyond_calibration, surface_pressure_pa
+from daemon.rows.pressure import is_beyond_calibration, surface_pressure_pa, with_calibration
 from daemon.running.loggers import RECONNECT_EVERY_SECOND, SILENT_AFTER_SECOND
 from daemon.store.rows import read_rows
 from drivers.errors import LinkLostError
@@ -183,6 +183,27 @@ def test_beyond_the_calibration_is_a_force_that_was_never_compared(
     calibration = msgspec.structs.replace(CALIBRATION, calibrated_up_to_newton=up_to_newton)
     pascal = surface_pressure_pa(np.array([displayed]), np.array([25.0]), calibration)
     assert is_beyond_calibration(pascal, calibration).tolist() == [says]
+
+
+@pytest.mark.parametrize(
+    ("drifts", "celsius", "displayed", "says"),
+    [
+        ({"gain_drift_per_kelvin": 3e-4}, float("nan"), 10.0, True),
+        ({"zero_drift_newton_per_kelvin": 0.5}, float("nan"), 10.0, True),
+        ({"gain_drift_per_kelvin": 3e-4}, 55.0, 10.0, False),
+        ({"gain_drift_per_kelvin": 3e-4}, float("nan"), float("nan"), False),
+        ({}, float("nan"), 10.0, False),
+    ],
+)
+def test_a_pressure_without_the_temperature_terms_of_its_calibration_says_so(
+    drifts: dict[str, float], celsius: float, displayed: float, says: bool
+) -> None:
+    none = {"gain_drift_per_kelvin": 0.0, "zero_drift_newton_per_kelvin": 0.0}
+    calibration = msgspec.structs.replace(CALIBRATION, **(none | drifts))
+    sensor_celsius, stable = np.array([celsius]), np.array([int(LoadStatus.STABLE)])
+    pascal = surface_pressure_pa(np.array([displayed]), sensor_celsius, calibration)
+    expected = LoadStatus.STABLE | LoadStatus.UNCOMPENSATED if says else LoadStatus.STABLE
+    assert with_calibration(stable, pascal, sensor_celsius, calibration).tolist() == [int(expected)]
 
 
 class BrokenLoadCell(ScriptedLoadCell):

@@ -58,6 +58,13 @@ def test_a_conflict_names_rig_setpoint_and_time():
     assert "for longer than was expected" in late
 
 
+def test_of_several_who_hold_it_the_one_who_holds_it_longest_is_named():
+    holders = [lease(55, left_hours=1), lease(55, rig="rig3", left_hours=5), lease(55, rig="rig4", left_hours=2)]
+    why = obstacle(wish(25), holders, [], UTC_SECOND)
+    assert why is not None
+    assert "by rig3 (lab-rig3), for about 5 h more" in why
+
+
 def test_nobody_passes_one_who_waits_for_what_they_would_take_away():
     assert obstacle(wish(55), [lease(55)], [], UTC_SECOND) is None
     why = obstacle(wish(55), [lease(55)], [waiting(25)], UTC_SECOND)
